@@ -1,0 +1,1 @@
+"""Verified downloads: get a release asset that the pinned root vouches for, or nothing."""

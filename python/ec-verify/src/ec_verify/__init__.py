@@ -1,0 +1,1 @@
+"""Verify, on a node, that it runs what CI signed."""
