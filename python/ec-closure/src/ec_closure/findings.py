@@ -1,0 +1,80 @@
+"""Findings: what is wrong, in stable codes that people, policies and dashboards refer to.
+
+EV1xx trust · EV2xx bytes · EV3xx running state · EV4xx source · EV5xx rebuild. A code keeps its
+meaning for ever; a new meaning takes a new number. The catalogue holds what is the same for every
+occurrence: the title, the severity unless policy says otherwise, and what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["fail", "warn", "info"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of finding. *severity* is the default; `policy.toml` may set another."""
+
+    code: str
+    title: str
+    severity: Severity
+    hint: str
+
+
+_KINDS = (
+    # Trust
+    Kind("EV101", "metadata refused", "fail", "Somebody offers metadata that the pinned root does not vouch for. Compare with the release server seen from elsewhere."),
+    Kind("EV102", "metadata expired", "warn", "CI has not refreshed the timestamp, or the node is held back. Check the clock and the release server."),
+    Kind("EV103", "metadata rolled back", "fail", "The server offers older metadata than this node has seen. Ask who restored an old state."),
+    Kind("EV104", "release server unreachable", "warn", "Check the network, the proxy and `trust.metadata_base`."),
+    Kind("EV105", "release server refuses", "warn", "The first request was answered 401, 403 or 404. Check the token file and the address."),
+    Kind("EV106", "no manifest for this system", "warn", "The running toplevel was never published, or was published for another trust root."),
+    Kind("EV107", "manifest does not match its metadata", "fail", "Signed metadata and the downloaded asset differ. The asset was replaced after publication."),
+    Kind("EV108", "manifest is malformed", "fail", "A signed manifest that does not decode: publisher and verifier disagree on the format. Update both."),
+    Kind("EV109", "release withdrawn", "fail", "The publisher withdrew the running release. Upgrade."),
+    Kind("EV110", "release below the minimum", "fail", "The publisher set a higher minimum version. Upgrade."),
+    Kind("EV111", "release lags behind", "warn", "Newer releases are published. Upgrade, or raise `freshness.max_lag`."),
+    Kind("EV112", "metadata too old", "warn", "The last verified metadata are older than policy allows. Bring the node online."),
+    Kind("EV113", "no trust root", "warn", "This image pins no root. Nothing can be proven until `trust.root` names one."),
+    # Bytes
+    Kind("EV201", "bytes differ from what CI signed", "fail", "Take the node out of service; `ec-verify explain PATH` shows the difference."),
+    Kind("EV202", "store path missing", "fail", "The closure is not whole. `nix-store --repair-path` from a trusted cache restores it."),
+    Kind("EV203", "mode differs from the canonical one", "fail", "Nix makes files 0444 or 0555 and directories 0555. Somebody changed it."),
+    Kind("EV204", "owner differs from the store's", "fail", "Somebody who is root changed the owner. Restore it and find out who."),
+    Kind("EV205", "time stamp differs from the canonical one", "warn", "Nix sets every time stamp to 1. Something wrote here afterwards."),
+    Kind("EV206", "set-user-ID or set-group-ID bit", "fail", "No store path has these bits. Assume a back door."),
+    Kind("EV207", "extended attribute, capability or ACL", "fail", "No store path carries these. Assume a back door."),
+    Kind("EV208", "registered, but in no trusted manifest", "fail", "Find out who added it: `ec-verify explain PATH`. Allow it by `allowed_unlisted` in policy if it belongs there."),
+    Kind("EV209", "in the store directory, but unknown to the database", "fail", "Nobody registered it. Move it away and look at it."),
+    Kind("EV210", "content address does not match the bytes", "fail", "The bytes are not those that the path's own name promises."),
+    Kind("EV211", "database disagrees with the disk", "fail", "The database row was not written by Nix for these bytes."),
+    Kind("EV212", "database disagrees with the manifest", "fail", "A row or a reference was edited. Garbage collection may delete what is in use."),
+    Kind("EV213", "path cannot be read", "warn", "A disk error or missing rights: see the kernel's log."),
+    Kind("EV214", "unknown entry in the closure's way", "info", "An operation of Nix is under way, or left this behind."),
+    # Running state
+    Kind("EV301", "running system is not the one examined", "fail", "`/run/current-system` points elsewhere than the profile's generation."),
+    Kind("EV302", "profile points elsewhere", "fail", "The system profile does not name the running system: the next boot runs something else."),
+    Kind("EV303", "a mount covers a store path", "fail", "What processes read is not what lies in the store. Look at /proc/self/mountinfo."),
+    Kind("EV304", "booted system differs from the current one", "warn", "An upgrade waits for a reboot, or somebody switched by hand."),
+    Kind("EV305", "kernel command line names another system", "fail", "The boot loader started another generation than the profile names."),
+    # Source
+    Kind("EV401", "embedded source differs from what CI signed", "fail", "The flake on this node is not the one that CI built."),
+    Kind("EV402", "locked input differs from its lock", "fail", "A source tree in the store was altered. An evaluation would have used it."),
+    Kind("EV403", "the source evaluates to another derivation", "fail", "Same source, other derivation: compare both with `ec-verify explain`."),
+    Kind("EV404", "the source evaluates to another system", "fail", "The embedded flake does not describe what runs."),
+    Kind("EV405", "evaluation failed", "warn", "See the log below; a missing locked input is the usual reason."),
+    Kind("EV406", "evaluation needs to build", "warn", "Import from derivation is refused: its result is not covered by the lock file."),
+    # Rebuild
+    Kind("EV501", "rebuilt bytes differ from what CI signed", "warn", "Same inputs, other bytes: list it in policy with a reason, or mend the build."),
+    Kind("EV502", "a derivation does not build", "warn", "See the builder's log."),
+    Kind("EV503", "a builder left unexpected paths", "warn", "Look at the derivation: it wrote where no output of its own lies."),
+    Kind("EV504", "an entry of the register of unreproducible paths has expired", "fail", "Renew the entry with a reason, or mend the build."),
+    Kind("EV505", "the store changed during the run", "warn", "Something wrote to the store while it was examined. Run again."),
+    Kind("EV506", "the ghost store is not private", "warn", "A canary left the ghost store; nothing was built. Tell us."),
+    # The verifier itself
+    Kind("EV901", "self-test failed", "warn", "The verifier did not see a tamper that it planted itself. Do not trust its other words."),
+)  # fmt: skip
+
+KINDS: dict[str, Kind] = {kind.code: kind for kind in _KINDS}

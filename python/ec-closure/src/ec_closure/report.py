@@ -1,0 +1,183 @@
+"""The report: what one run of `ec-verify` asked, saw and concluded. Signed whatever the verdict is."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Literal
+
+import msgspec
+
+from ec_closure import canonical, intoto, strict_json
+from ec_closure.errors import BadInputError
+from ec_closure.findings import Severity
+from ec_closure.policy import Level
+from ec_closure.record import Count, Record, Sha256, Sri, Text
+
+PREDICATE_TYPE = "https://every.channel/attestation/ec-verify-report/v1"
+MAX_BYTES = 32 << 20
+MAX_LISTED = 1000
+
+PathVerdict = Literal[
+    "rebuilt", "fixed", "matches", "corrupt", "missing", "unreproducible", "inherited", "unbuildable", "unchecked",
+    "unchanged",
+]  # fmt: skip
+VERDICT_LETTERS: dict[PathVerdict, str] = {
+    "rebuilt": "R",
+    "fixed": "F",
+    "matches": "M",
+    "corrupt": "C",
+    "missing": "X",
+    "unreproducible": "N",
+    "inherited": "I",
+    "unbuildable": "B",
+    "unchecked": "?",
+    "unchanged": "U",
+}
+_BY_LETTER: dict[str, PathVerdict] = {letter: verdict for verdict, letter in VERDICT_LETTERS.items()}
+
+Overall = Literal["passed", "failed", "undecided"]
+
+
+class ReportError(BadInputError):
+    """The report is malformed."""
+
+    code = "report"
+
+
+class Finding(Record, frozen=True, kw_only=True):
+    """One thing that is wrong. *kind* codes are listed in `findings`; *message* is one line."""
+
+    code: Text
+    severity: Severity
+    message: Text
+    hint: Text
+    path: Text | None = None
+
+
+class Coverage(Record, frozen=True, kw_only=True):
+    """What one step covered. *done* of *total* units; *reasons* counts why the rest was not."""
+
+    step: Text
+    status: Literal["done", "partly", "not done"]
+    done: Count = 0
+    total: Count = 0
+    reasons: dict[str, int] = {}
+
+
+class Observed(Record, frozen=True, kw_only=True):
+    """A path and the hash that was seen, where it differs from what CI signed."""
+
+    path: Text
+    nar_hash: Sri
+
+
+class Listed(Record, frozen=True, kw_only=True):
+    """Paths that should not be there: how many, and the first of them."""
+
+    count: Count = 0
+    paths: tuple[Text, ...] = ()
+
+
+class ManifestReference(Record, frozen=True, kw_only=True):
+    """Which manifest was used, by the digest of its published bytes."""
+
+    digest: Sha256
+    target: Text
+    tag: Text
+    version: Count
+
+
+class VerifierIdentity(Record, frozen=True, kw_only=True):
+    """What ran."""
+
+    version: Text
+    nix: Text | None = None
+
+
+class Freshness(Record, frozen=True, kw_only=True):
+    """How current the node is: *lag* counts newer releases; *metadata_age* in seconds, None without metadata."""
+
+    lag: Count | None = None
+    latest_version: Count | None = None
+    metadata_age: int | None = None
+
+
+class Report(Record, frozen=True, kw_only=True):
+    """The predicate of the signed statement.
+
+    *verdicts* holds one letter per manifest path in manifest order (`VERDICT_LETTERS`), zstd and
+    base64; empty without a manifest. *observed_digest* is the SHA-256 over `path NUL sri LF` of
+    all paths read, sorted. Times are seconds since 1970; *reference_time* is the judge's clock.
+    """
+
+    verifier: VerifierIdentity
+    node: Text
+    policy_digest: Sha256
+    config_digest: Sha256
+    node_data_digest: Sha256 | None = None
+    toplevel: Text
+    manifest: ManifestReference | None = None
+    level_asked: Level
+    level_reached: Level | None = None
+    verdict: Overall
+    verdicts: str = ""
+    counts: dict[str, int] = {}
+    differing: tuple[Observed, ...] = ()
+    rebuilt_differing: tuple[Observed, ...] = ()
+    observed_digest: Sha256 | None = None
+    unlisted: Listed = Listed()
+    extra: Listed = Listed()
+    findings: tuple[Finding, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
+    freshness: Freshness = Freshness()
+    started: Count
+    finished: Count
+    reference_time: Count
+    boot_id: Text | None = None
+    counter: Count = 0
+    nonce: Annotated[str, msgspec.Meta(min_length=16, max_length=256)] | None = None
+
+
+def pack_verdicts(verdicts: list[PathVerdict]) -> str:
+    """Return one letter per path, compressed for the report."""
+    return base64.b64encode(canonical.compress("".join(map(VERDICT_LETTERS.__getitem__, verdicts)).encode())).decode()
+
+
+def unpack_verdicts(packed: str, *, what: str = "verdicts") -> list[PathVerdict]:
+    """Return the verdicts of a report. Raises `ReportError` for letters that mean nothing."""
+    try:
+        raw = base64.b64decode(packed, validate=True)
+    except ValueError as error:
+        raise ReportError(f"not base64: {error}", place=what) from error
+    letters = canonical.decompress(raw, what=what, max_bytes=1 << 20)
+    try:
+        return [_BY_LETTER[chr(letter)] for letter in letters]
+    except KeyError as error:
+        raise ReportError(f"{error} is no verdict", place=what) from error
+
+
+def statement(report: Report, toplevel_sha256: str) -> bytes:
+    """Return the in-toto statement about the toplevel whose NAR has the digest *toplevel_sha256*."""
+    subject = intoto.Subject(name=report.toplevel, digest={"sha256": toplevel_sha256})
+    return intoto.encode(
+        intoto.Statement(subject=(subject,), predicate_type=PREDICATE_TYPE, predicate=msgspec.to_builtins(report))
+    )
+
+
+class ReportStatement(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"type_": "_type", "predicate_type": "predicateType"}
+):
+    """A decoded statement that carries a report."""
+
+    type_: Literal["https://in-toto.io/Statement/v1"]
+    subject: tuple[intoto.Subject, ...]
+    predicate_type: Literal["https://every.channel/attestation/ec-verify-report/v1"]
+    predicate: Report
+
+
+def decode(payload: bytes, *, what: str = "report") -> ReportStatement:
+    """Decode the payload of an envelope. Verify the envelope first (`dsse.verify`)."""
+    found = strict_json.decode(payload, ReportStatement, what=what, max_bytes=MAX_BYTES, max_depth=12)
+    if len(found.subject) != 1 or found.subject[0].name != found.predicate.toplevel:
+        raise ReportError("the statement's subject is not the report's toplevel", place=what)
+    return found
