@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat as mode_bits
 from dataclasses import dataclass
@@ -23,17 +22,17 @@ _BUFFER: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class NarHash:
-    """What a store knows about a path's bytes: the SHA-256 of its NAR, and the NAR's size in bytes."""
+    """What a store knows about a path's bytes: the hash of its NAR (SHA-256), and the NAR's size in bytes."""
 
     hash: Hash
     size: int
 
 
-def hash_path(root: Path, inspect: Inspector | None = None) -> NarHash:
+def hash_path(root: Path, inspect: Inspector | None = None, *, algorithm: str = "sha256") -> NarHash:
     """Hash the NAR of the tree at *root*. Raises as `ec_closure.nar.dump.dump` does."""
-    hasher = hashlib.sha256()
+    hasher = hashes.new(algorithm)
     size = dump(root, hasher.update, inspect)
-    return NarHash(Hash("sha256", hasher.digest()), size)
+    return NarHash(Hash(algorithm, hasher.digest()), size)
 
 
 def hash_flat(file: Path, algorithm: str) -> Hash:
