@@ -51,9 +51,9 @@ class DirectoryStack:
 
     def _reopen(self, below: int) -> bool:
         parent = os.open("..", OPEN_DIRECTORY, dir_fd=below)
-        stat = os.fstat(parent)
         self._fds[-2] = parent
         self._closed -= 1
+        stat = os.fstat(parent)
         return (stat.st_dev, stat.st_ino) == self._identities[-2]
 
     def close(self) -> None:

@@ -22,6 +22,21 @@ def string(data: bytes) -> bytes:
     return len(data).to_bytes(8, "little") + data + PADDING[len(data) & 7]
 
 
+def words(run: bytes) -> list[bytes]:
+    """Return the strings of a *run* of tokens, for messages."""
+    found = []
+    while run:
+        length = int.from_bytes(run[:8], "little")
+        found.append(run[8 : 8 + length])
+        run = run[8 + length + len(PADDING[length & 7]) :]
+    return found
+
+
+def is_name(name: bytes) -> bool:
+    """Whether *name* can be an entry of a directory without leading out of it."""
+    return 0 < len(name) <= MAX_NAME and name not in {b".", b".."} and b"/" not in name and b"\0" not in name
+
+
 CLOSE: Final = string(b")")
 ENTRY: Final = string(b"entry") + string(b"(") + string(b"name")
 NODE: Final = string(b"node")
@@ -31,5 +46,6 @@ EXECUTABLE: Final = string(b"executable") + string(b"")
 CONTENTS: Final = string(b"contents")
 REGULAR: Final = TYPE + string(b"regular") + CONTENTS
 REGULAR_EXECUTABLE: Final = TYPE + string(b"regular") + EXECUTABLE + CONTENTS
-SYMLINK: Final = TYPE + string(b"symlink") + string(b"target")
+TARGET: Final = string(b"target")
+SYMLINK: Final = TYPE + string(b"symlink") + TARGET
 DIRECTORY: Final = TYPE + string(b"directory")
