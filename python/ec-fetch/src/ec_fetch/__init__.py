@@ -1,1 +1,1 @@
-"""Verified downloads: get a release asset that the pinned root vouches for, or nothing."""
+"""Verified downloads: a TUF client for release assets. Only bytes that signed metadata vouch for leave this package."""

@@ -1,0 +1,206 @@
+"""The client: refresh what is trusted, find a target, download it. Nothing unverified comes out."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ec_closure.errors import UsageError
+from ec_fetch import files, strict, updater
+from ec_fetch.errors import DamagedStateError, MetadataError, NoTargetError, OfflineError, StateError
+from ec_fetch.fetcher import ReleaseFetcher
+from ec_fetch.replay import Verified, replay
+from ec_fetch.state import StateDirectory
+from ec_fetch.strict import StrictFetcher
+from ec_fetch.targets import ClosureTarget, choose, closures, sha256_of
+from ec_fetch.token import read_token
+from ec_fetch.translate import translated
+from ec_fetch.trusted import TrustedState, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from tuf.api.metadata import TargetFile
+    from tuf.ngclient import Updater
+    from tuf.ngclient.fetcher import FetcherInterface
+
+
+@dataclass(frozen=True)
+class TrustSettings:
+    """Where releases are and what vouches for them.
+
+    *metadata_base* and *target_base* are addresses (``file://``, ``http://``, ``https://``) of the directories
+    ``…/releases/download/trust/`` and ``…/releases/download/``. *root* is the pinned root's bytes. The token goes to
+    the origin of *metadata_base* only. *deadline* in seconds, *min_speed* in bytes per second.
+    """
+
+    metadata_base: str
+    target_base: str
+    root: bytes
+    state_dir: Path
+    token_file: Path | None = None
+    proxy: str | None = None
+    deadline: float = 120.0
+    min_speed: int = 1024
+
+
+class TrustClient:
+    """A TUF client with a memory in *settings.state_dir*.
+
+    *reference_time* is what expiry is compared with; no clock is read. *fetcher* replaces the network.
+    Call `refresh` or `offline` first; then `find` and `download` answer from that state.
+    """
+
+    def __init__(
+        self, settings: TrustSettings, *, reference_time: datetime, fetcher: FetcherInterface | None = None
+    ) -> None:
+        if reference_time.tzinfo is None:
+            raise UsageError("the reference time needs a time zone")
+        self._settings = settings
+        self._time = reference_time
+        self._inner = fetcher
+        self._state = StateDirectory(settings.state_dir)
+        self._closures: list[ClosureTarget] | None = None
+        self._targets: dict[str, TargetFile] = {}
+        self._offline = True
+        strict.check(settings.root, what="pinned root", max_bytes=updater.ROOT_MAX)
+
+    def refresh(self) -> TrustedState:
+        """Fetch and verify root, timestamp, snapshot and targets; remember them.
+
+        Raises `RefusedError`, `FetchError`, `MetadataError` and its subclasses, `StateError` and its subclasses. What
+        was remembered before stays as it was when this fails, except that newer verified files are kept.
+        """
+        fetcher = StrictFetcher(self._fetcher())
+        with self._state.locked():
+            with translated(fetcher):
+                self._state.check(self._settings.root)
+                self._updater(fetcher).refresh()
+            record = self._state.save(int(self._time.timestamp()))
+        return self._accept(replay(record.files, self._settings.root), record.refreshed, offline=False)
+
+    def offline(self) -> TrustedState:
+        """Return the last complete state, verified again from the pinned root; no network.
+
+        Expiry is reported in the result, not refused: the caller's policy decides. Raises `NoMetadataError`,
+        `DamagedStateError`.
+        """
+        record = self._state.load()
+        try:
+            verified = replay(record.files, self._settings.root)
+        except (MetadataError, NoTargetError) as error:
+            raise DamagedStateError(
+                f"does not verify from the pinned root: {error}",
+                place=str(self._state.bundle),
+                hint="the file was changed, or another root is pinned now; bring the node online",
+            ) from error
+        return self._accept(verified, record.refreshed, offline=True)
+
+    def closures(self) -> list[ClosureTarget]:
+        """Return every closure that the trusted targets describe, by name."""
+        if self._closures is None:
+            raise UsageError("refresh() or offline() comes first")
+        return list(self._closures)
+
+    def find(self, toplevel: str) -> ClosureTarget:
+        """Return the manifest of *toplevel* with the highest release version.
+
+        Raises `NoTargetError`; `MetadataError` when two of one version disagree.
+        """
+        return choose(self.closures(), toplevel)
+
+    def find_all(self, toplevels: Iterable[str]) -> dict[str, ClosureTarget]:
+        """Return `find` for each of *toplevels* that is described; those that are not are left out."""
+        known = self.closures()
+        described = {closure.toplevel for closure in known}
+        return {toplevel: choose(known, toplevel) for toplevel in toplevels if toplevel in described}
+
+    def download(self, target: ClosureTarget) -> bytes:
+        """Return the bytes of *target*, whose length and hash are the signed ones.
+
+        Kept in the state directory under their digest and hashed again at each call. Raises `TargetMismatchError`,
+        `FetchError`, `OfflineError` (not kept, and the state is an offline one), `NoTargetError`.
+        """
+        if target not in self.closures():
+            raise NoTargetError("is not in the trusted metadata", place=target.name)
+        kept = self._state.targets / target.sha256
+        data = _read_kept(kept, target)
+        if data is None:
+            self.download_to(target.name, kept)
+            self._state.prune()
+            data = _read_kept(kept, target)
+        if data is None:
+            raise StateError("changed while it was read", place=str(kept))
+        return data
+
+    def download_to(self, name: str, destination: Path) -> None:
+        """Download the signed target *name* (``<tag>/<asset>``) to *destination*, which appears only when verified.
+
+        For what is too large to hold, such as boot images. Raises as `download` does.
+        """
+        self.closures()
+        target = self._targets.get(name)
+        if target is None:
+            raise NoTargetError("is not in the trusted metadata", place=name)
+        sha256_of(name, target)
+        if self._offline:
+            raise OfflineError("was not downloaded before", place=name, hint="bring the node online")
+        fetcher = StrictFetcher(self._fetcher())
+        try:
+            with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".download-") as scratch:
+                aside = Path(scratch) / "target"
+                with translated(fetcher, target=name):
+                    self._updater(fetcher).download_target(target, str(aside))
+                files.sync(aside)
+                aside.replace(destination)
+            files.sync_directory(destination.parent)
+        except OSError as error:
+            raise StateError(error.strerror or str(error), place=str(error.filename or destination)) from error
+
+    def _updater(self, fetcher: StrictFetcher) -> Updater:
+        return updater.make(
+            self._state.metadata,
+            fetcher,
+            metadata_base=self._settings.metadata_base,
+            target_base=self._settings.target_base,
+            root=self._settings.root,
+            time=self._time,
+        )
+
+    def _fetcher(self) -> FetcherInterface:
+        if self._inner is None:
+            settings = self._settings
+            self._inner = ReleaseFetcher(
+                token=read_token(settings.token_file) if settings.token_file else None,
+                token_origin=settings.metadata_base,
+                proxy=settings.proxy,
+                deadline=settings.deadline,
+                min_speed=settings.min_speed,
+            )
+        return self._inner
+
+    def _accept(self, verified: Verified, refreshed: int, *, offline: bool) -> TrustedState:
+        known = closures(verified.targets)
+        state = describe(verified, known, refreshed=refreshed, reference_time=self._time, offline=offline)
+        self._closures = known
+        self._targets = dict(verified.targets.targets)
+        self._offline = offline
+        return state
+
+
+def _read_kept(path: Path, target: ClosureTarget) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            data = file.read(target.length + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StateError(error.strerror or str(error), place=str(path)) from error
+    if len(data) != target.length or hashlib.sha256(data).hexdigest() != target.sha256:
+        # A cache is no memory: damage here costs a download, and the fresh copy replaces it.
+        return None
+    return data
