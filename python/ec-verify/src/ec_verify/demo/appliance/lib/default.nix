@@ -1,6 +1,8 @@
 # How things are built where a static shell is all there is: no compiler, no coreutils.
 { system }:
 rec {
+  inherit system;
+
   # One file (or one for each output), written by shell builtins.
   sh = name: attributes: script:
     derivation ({

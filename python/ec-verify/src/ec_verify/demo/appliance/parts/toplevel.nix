@@ -11,7 +11,7 @@ let
     '
     file kernel-params '${params} loglevel=4'
     file nixos-version 26.05
-    file system ${kernel.src.system}
+    file system ${tools.system}
     link kernel ${kernel}/boot/bzImage
     link initrd ${initrd}
     link kernel-modules ${modules}/lib
@@ -21,5 +21,6 @@ let
     ${if specialisation == null then "" else "link specialisation/${specialisation.specialisationName} ${specialisation}"}
   '';
 in
+# The links can be made anywhere; what they lead to runs on one kind of machine.
 tools.farm "appliance-${name}" [ "${files}/system" ] (builtins.toFile "generation.nix" "[ ]\n")
-// { specialisationName = name; }
+// { inherit (tools) system; specialisationName = name; }
