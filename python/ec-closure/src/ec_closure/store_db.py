@@ -1,0 +1,295 @@
+"""Nix's store database, read only: which paths are valid, their hashes, references and signatures.
+
+Nothing in it is evidence. Whoever can write the store can write the database, and ``deriver``, ``ultimate`` and
+``ca`` are not even signed (pitfalls P7, P36): it tells what this machine *claims*. So its rows are checked like input
+from strangers. Schema: Nix's libstore/schema.sql, schema 10 (P35).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
+
+from ec_closure.errors import LocalError
+from ec_closure.hashes import Hash, HashError
+from ec_closure.sqlite_file import open_read_only
+from ec_closure.store_path import STORE_DIR, StorePath, StorePathError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+OLDEST_SCHEMA: Final = 10
+NEWEST_SCHEMA: Final = 10
+"""The schemas that are understood; Nix has written 10 since version 2.0."""
+
+_TABLES: Final = {
+    "ValidPaths": {"id", "path", "hash", "registrationTime", "deriver", "narSize", "ultimate", "sigs", "ca"},
+    "Refs": {"referrer", "reference"},
+    "DerivationOutputs": {"drv", "id", "path"},
+}
+_INFO: Final = "SELECT id, path, hash, narSize, deriver, ultimate, sigs, ca, registrationTime FROM ValidPaths"
+_REFS: Final = "SELECT referrer, reference FROM Refs"
+_REFERENCES: Final = "SELECT path FROM Refs LEFT JOIN ValidPaths ON ValidPaths.id = reference WHERE referrer = ?"
+_CLOSURE: Final = """
+    WITH RECURSIVE Closure(id) AS (
+        SELECT id FROM ValidPaths WHERE path = ?
+        UNION SELECT Refs.reference FROM Refs JOIN Closure ON Refs.referrer = Closure.id
+    )
+"""
+_REFERRERS: Final = """
+    WITH RECURSIVE Referrers(id) AS (
+        SELECT id FROM ValidPaths WHERE path IN (SELECT value FROM json_each(?))
+        UNION SELECT Refs.referrer FROM Refs JOIN Referrers ON Refs.reference = Referrers.id
+    )
+    SELECT path FROM ValidPaths WHERE id IN Referrers
+"""
+
+
+class StoreDatabaseError(LocalError):
+    """The store database cannot be read, is damaged, or is of a version that is not understood."""
+
+    code = "store-database"
+
+
+class StoreSchemaError(StoreDatabaseError):
+    """The store database has a schema that is not understood."""
+
+    code = "store-database-schema"
+
+
+class InvalidPathError(StoreDatabaseError):
+    """A path is not registered in the store database."""
+
+    code = "store-database-invalid-path"
+
+
+@dataclass(frozen=True, slots=True)
+class PathInfo:
+    """What the database says about one valid path.
+
+    Paths are full store paths, *references* sorted and with the path itself if it refers to itself.
+    *registration_time* is in seconds since 1970. Of these, signatures cover path, NAR hash, NAR size and references
+    only.
+    """
+
+    path: str
+    nar_hash: Hash
+    nar_size: int
+    references: tuple[str, ...]
+    deriver: str | None = None
+    ultimate: bool = False
+    signatures: tuple[str, ...] = ()
+    ca: str | None = None
+    registration_time: int = 0
+
+
+class StoreDatabase:
+    """An open store database; a context manager. Each method sees one consistent moment of a live database."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, place: str, store_dir: str, cleanup: contextlib.ExitStack
+    ) -> None:
+        self._connection = connection
+        self._place = place
+        self._store_dir = store_dir
+        self._cleanup = cleanup
+
+    @classmethod
+    def open(cls, state_dir: Path, *, store_dir: str = STORE_DIR) -> Self:
+        """Open the database below *state_dir* (``/nix/var/nix``) of the store whose logical directory is *store_dir*.
+
+        Works beside a running daemon, for a reader who is not root, and on read-only media. Raises `StoreSchemaError`
+        when the schema is not understood, `StoreDatabaseError` when it cannot be read.
+        """
+        path = state_dir / "db" / "db.sqlite"
+        place = os.fspath(path)
+        cleanup = contextlib.ExitStack()
+        try:
+            with _typed(place):
+                _check_version(state_dir / "db" / "schema")
+                connection = open_read_only(path, cleanup)
+                _check_tables(connection, place)
+        except BaseException:
+            cleanup.close()
+            raise
+        return cls(connection, place, store_dir, cleanup)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._cleanup.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def path_info(self, path: str) -> PathInfo | None:
+        """Return what is known of *path*, or ``None`` if it is not valid."""
+        with self._reading():
+            row = self._connection.execute(_INFO + " WHERE path = ?", [path]).fetchone()
+            if row is None:
+                return None
+            return self._info(row, [self._path(found) for (found,) in self._connection.execute(_REFERENCES, [row[0]])])
+
+    def valid_paths(self) -> list[str]:
+        """Return all valid paths, sorted."""
+        with self._reading():
+            return sorted(self._path(path) for (path,) in self._connection.execute("SELECT path FROM ValidPaths"))
+
+    def all_infos(self) -> dict[str, PathInfo]:
+        """Return what is known of every valid path, by path and sorted: two queries, however many paths."""
+        with self._reading():
+            rows = self._connection.execute(_INFO).fetchall()
+            infos = self._infos(rows, self._connection.execute(_REFS))
+        return {info.path: info for info in infos}
+
+    def closure(self, path: str) -> list[PathInfo]:
+        """Return *path* and all it refers to, directly or not, sorted by path.
+
+        Raises `InvalidPathError` if *path* is not valid.
+        """
+        with self._reading():
+            rows = self._connection.execute(_CLOSURE + _INFO + " WHERE id IN Closure", [path]).fetchall()
+            if not rows:
+                raise InvalidPathError(
+                    f"{path} is not valid in this store", place=self._place, hint="is this the right store?"
+                )
+            return self._infos(rows, self._connection.execute(_CLOSURE + _REFS + " WHERE referrer IN Closure", [path]))
+
+    def referrers_closure(self, paths: Iterable[str]) -> set[str]:
+        """Return those of *paths* that are valid, and all that refer to them, directly or not."""
+        with self._reading():
+            found = self._connection.execute(_REFERRERS, [json.dumps(list(paths))])
+            return {self._path(path) for (path,) in found}
+
+    def backup(self, destination: Path) -> None:
+        """Copy the database, as of one moment, to the new file *destination*; never ``cp``, which misses the WAL.
+
+        The copy appears whole or not at all. Raises `StoreDatabaseError`, also if *destination* exists.
+        """
+        temporary = destination.with_name(f".{destination.name}.{os.getpid()}.tmp")
+        with _typed(os.fspath(destination)):
+            if destination.exists():
+                raise StoreDatabaseError("already exists", place=os.fspath(destination), hint="choose another file")
+            try:
+                with contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as copy:
+                    self._connection.backup(copy)
+                with temporary.open("rb") as file:
+                    os.fsync(file.fileno())
+                temporary.rename(destination)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Read within one transaction."""
+        with _typed(self._place):
+            self._connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if self._connection.in_transaction:  # SQLite ends it by itself after some errors
+                    self._connection.execute("ROLLBACK")
+
+    def _infos(self, rows: list[tuple[Any, ...]], refs: Iterable[tuple[Any, Any]]) -> list[PathInfo]:
+        paths = {row[0]: row[1] for row in rows}
+        references: dict[Any, list[str]] = {}
+        for referrer, reference in refs:
+            found = paths.get(reference)
+            if found is None or referrer not in paths:
+                self._fail("a reference leads from or to a path that is not valid", "Refs")
+            references.setdefault(referrer, []).append(found)
+        infos = [self._info(row, references.get(row[0], [])) for row in rows]
+        return sorted(infos, key=lambda info: info.path)
+
+    def _info(self, row: tuple[Any, ...], references: list[str]) -> PathInfo:
+        _, path, nar_hash, nar_size, deriver, ultimate, signatures, ca, registration_time = row
+        path = self._path(path)
+        if not isinstance(nar_size, int) or nar_size <= 0:
+            self._fail(f"narSize is {nar_size!r}", path)
+        if not isinstance(registration_time, int):
+            self._fail("registrationTime is not a number", path)
+        return PathInfo(
+            path=path,
+            nar_hash=self._hash(nar_hash, path),
+            nar_size=nar_size,
+            references=tuple(sorted(references)),
+            deriver=self._text(deriver, "deriver", path),
+            ultimate=ultimate == 1,
+            signatures=tuple((self._text(signatures, "sigs", path) or "").split()),
+            ca=self._text(ca, "ca", path),
+            registration_time=registration_time,
+        )
+
+    def _path(self, value: Any) -> str:
+        if not isinstance(value, str):
+            self._fail(f"a path is {type(value).__name__}, not text", "ValidPaths")
+        try:
+            return StorePath.parse(value, self._store_dir).within(self._store_dir)
+        except StorePathError as error:
+            self._fail(error.message, "ValidPaths")
+
+    def _hash(self, value: Any, path: str) -> Hash:
+        if not isinstance(value, str):
+            self._fail(f"hash is {type(value).__name__}, not text", path)
+        try:
+            nar_hash = Hash.parse(value)
+        except HashError as error:
+            self._fail(error.message, path)
+        if nar_hash.algorithm != "sha256":
+            self._fail(f"hash is {nar_hash.algorithm}, not sha256", path)
+        return nar_hash
+
+    def _text(self, value: Any, column: str, path: str) -> str | None:
+        if value is not None and not isinstance(value, str):
+            self._fail(f"{column} is {type(value).__name__}, not text", path)
+        return value or None
+
+    def _fail(self, message: str, where: str) -> NoReturn:
+        raise StoreDatabaseError(message, place=f"{self._place}: {where}", hint="the database is damaged")
+
+
+def _check_version(file: Path) -> None:
+    text = file.read_text("ascii", "replace").strip()
+    if not text.isdecimal():
+        raise StoreSchemaError(f"{text[:20]!r} is no schema version", place=os.fspath(file))
+    version = int(text)
+    if not OLDEST_SCHEMA <= version <= NEWEST_SCHEMA:
+        known = f"{OLDEST_SCHEMA} to {NEWEST_SCHEMA}" if OLDEST_SCHEMA != NEWEST_SCHEMA else str(OLDEST_SCHEMA)
+        age = "newer" if version > NEWEST_SCHEMA else "older"
+        raise StoreSchemaError(
+            f"the store has schema {version}, {age} than the {known} understood here",
+            place=os.fspath(file),
+            hint="update this program" if age == "newer" else "let a current Nix upgrade the store",
+        )
+
+
+def _check_tables(connection: sqlite3.Connection, place: str) -> None:
+    for table, expected in _TABLES.items():
+        kind = connection.execute("SELECT type FROM sqlite_master WHERE name = ?", [table]).fetchone()
+        if kind != ("table",):
+            raise StoreSchemaError(f"there is no table {table}", place=place, hint="is this a Nix store's database?")
+        columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+        if missing := sorted(expected - columns):
+            raise StoreSchemaError(f"the table {table} has no {missing[0]}", place=place)
+
+
+@contextlib.contextmanager
+def _typed(place: str) -> Iterator[None]:
+    """Turn what SQLite and the file system raise into errors with a place."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreDatabaseError(f"SQLite says: {error}", place=place) from error
+    except OSError as error:
+        message = (error.strerror or str(error)).lower()
+        raise StoreDatabaseError(message, place=os.fspath(error.filename or place)) from error
