@@ -35,9 +35,10 @@ _KINDS = (
     Kind("EV108", "manifest is malformed", "fail", "A signed manifest that does not decode: publisher and verifier disagree on the format. Update both."),
     Kind("EV109", "release withdrawn", "fail", "The publisher withdrew the running release. Upgrade."),
     Kind("EV110", "release below the minimum", "fail", "The publisher set a higher minimum version. Upgrade."),
-    Kind("EV111", "release lags behind", "warn", "Newer releases are published. Upgrade, or raise `freshness.max_lag`."),
-    Kind("EV112", "metadata too old", "warn", "The last verified metadata are older than policy allows. Bring the node online."),
+    Kind("EV111", "release lags behind", "fail", "Newer releases are published. Upgrade, or raise `freshness.max_lag`."),
+    Kind("EV112", "metadata too old", "fail", "The last verified metadata are older than policy allows. Bring the node online."),
     Kind("EV113", "no trust root", "warn", "This image pins no root. Nothing can be proven until `trust.root` names one."),
+    Kind("EV114", "remembered trust state unusable", "warn", "Files in the state directory's `trust` were damaged or removed: rollback protection starts anew once they are deleted."),
     # Bytes
     Kind("EV201", "bytes differ from what CI signed", "fail", "Take the node out of service; `ec-verify explain PATH` shows the difference."),
     Kind("EV202", "store path missing", "fail", "The closure is not whole. `nix-store --repair-path` from a trusted cache restores it."),

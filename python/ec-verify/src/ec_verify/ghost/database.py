@@ -1,0 +1,67 @@
+"""The ghost's copy of the store database, and the surgery that puts outputs under test.
+
+Rows are removed only in the copy. Whoever refers to a removed path goes as well, up to the top:
+a row that referred to nothing would break the builds that need it (design §6).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from ec_verify.errors import GhostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+# Realisations of content-addressed derivations would hand Nix the answer (2.8 … 2.34, 2.35).
+_REALISATION_TABLES = ("RealisationsRefs", "Realisations", "BuildTraceV3")
+
+_UPWARD = """
+with recursive above(id) as (
+    select id from ValidPaths where path in (select path from wanted)
+    union
+    select referrer from Refs join above on Refs.reference = above.id
+)
+select path from ValidPaths where id in (select id from above)
+"""
+
+
+def referrers(database: Path, paths: Iterable[str]) -> set[str]:
+    """Return *paths*, as far as they are valid, with everything that refers to them, directly or not."""
+    with closing(_open(database)) as connection:
+        _wanted(connection, paths)
+        return {row[0] for row in connection.execute(_UPWARD)}
+
+
+def remove(database: Path, paths: Iterable[str]) -> None:
+    """Remove the rows of *paths* (closed upward, see `referrers`) and all realisations."""
+    with closing(_open(database)) as connection, connection:
+        _wanted(connection, paths)
+        chosen = "(select id from ValidPaths where path in (select path from wanted))"
+        kept = connection.execute(
+            f"select count(*) from Refs where reference in {chosen} and referrer not in {chosen}"  # noqa: S608 - a constant
+        ).fetchone()[0]
+        if kept:
+            raise GhostError(f"{kept} references would dangle: the batch is not closed upward")
+        connection.execute(f"delete from Refs where referrer in {chosen}")  # noqa: S608
+        connection.execute("delete from ValidPaths where path in (select path from wanted)")
+        tables = {row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")}
+        for table in _REALISATION_TABLES:
+            if table in tables:
+                connection.execute(f"delete from {table}")  # noqa: S608
+
+
+def _open(database: Path) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(database)
+    except sqlite3.Error as error:
+        raise GhostError(f"the copied database does not open: {error}") from error
+
+
+def _wanted(connection: sqlite3.Connection, paths: Iterable[str]) -> None:
+    connection.execute("create temporary table if not exists wanted (path text primary key)")
+    connection.execute("delete from wanted")
+    connection.executemany("insert or ignore into wanted values (?)", ((path,) for path in paths))

@@ -1,0 +1,254 @@
+"""Running Nix: the only module that starts it, always inside a ghost, with a configuration of ours.
+
+What the node's nix.conf, environment, registry, caches or user files say must not reach an
+evaluation or a build whose result is evidence. So the environment is made from nothing, the
+configuration is written anew, and the store is named (design §6; pitfalls P23, P30, P34, P38).
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ec_verify.errors import NixError
+from ec_verify.ghost.events import Activity, Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ec_verify.ghost.namespace import Namespace
+    from ec_verify.location import StoreLocation
+
+_MINIMUM = (2, 8)
+_BUILD_DIR = (2, 26)
+_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+@dataclass(frozen=True)
+class NixSettings:
+    """What an operator decides about Nix.
+
+    *sandbox_paths* as in nix.conf; *substituters* and *trusted_keys* serve the fetch phase alone;
+    *jobs* and *cores* 0 mean all; *timeout* in seconds for one derivation.
+    """
+
+    program: str = "nix"
+    sandbox_paths: tuple[str, ...] = ()
+    substituters: tuple[str, ...] = ()
+    trusted_keys: tuple[str, ...] = ()
+    jobs: int = 0
+    timeout: int = 3600
+
+
+@dataclass(frozen=True)
+class NixPrograms:
+    """The programs, found once, outside the ghost."""
+
+    nix: str
+    nix_store: str
+    version: str
+
+    @property
+    def knows_build_dir(self) -> bool:
+        """Tell whether builds go where `build-dir` says; older ones follow TMPDIR."""
+        major, minor = self.version.split(".")[:2]
+        return (int(major), int(minor)) >= _BUILD_DIR
+
+    @classmethod
+    def find(cls, program: str) -> NixPrograms:
+        """Find Nix and its version. Raises `NixError` when it is not there or too old."""
+        found = shutil.which(program)
+        if found is None:
+            raise NixError(f"{program} is not on the PATH", hint="install Nix 2.8 or newer, or set nix.program")
+        nix_store = str(Path(found).with_name("nix-store"))
+        if not os.access(nix_store, os.X_OK):
+            raise NixError(f"{nix_store} is missing", hint="nix-store is looked for beside nix")
+        answer = subprocess.run(
+            [found, "--version"], capture_output=True, text=True, check=False, env={"HOME": "/nonexistent"}
+        ).stdout
+        match = _VERSION.search(answer)
+        if match is None:
+            raise NixError(f"{found} --version answers {answer.strip()!r}")
+        if (int(match[1]), int(match[2])) < _MINIMUM:
+            raise NixError(f"Nix {match[0]} is too old", hint="2.8 is the oldest that is supported")
+        return cls(found, nix_store, match[0])
+
+
+def configuration(settings: NixSettings, *, fetch: bool) -> str:
+    """Return a nix.conf. Only the *fetch* phase may substitute; the other only builds (design §6)."""
+    lines = {
+        "experimental-features": "nix-command flakes",
+        "substitute": "true" if fetch else "false",
+        "substituters": " ".join(settings.substituters) if fetch else "",
+        "trusted-public-keys": " ".join(settings.trusted_keys) if fetch else "",
+        "require-sigs": "true",
+        "builders": "",
+        "sandbox": "true",
+        "sandbox-fallback": "false",
+        "sandbox-paths": " ".join(settings.sandbox_paths),
+        "extra-sandbox-paths": "",
+        "post-build-hook": "",
+        "pre-build-hook": "",
+        "run-diff-hook": "false",
+        "diff-hook": "",
+        "secret-key-files": "",
+        "build-users-group": build_users_group(),
+        "max-jobs": "0" if fetch else str(settings.jobs or os.cpu_count() or 1),
+        "cores": "0",
+        "timeout": str(settings.timeout),
+        "keep-failed": "false",
+        "auto-optimise-store": "false",
+        "fsync-metadata": "false",
+        "min-free": "0",
+        "flake-registry": "",
+        "accept-flake-config": "false",
+        "allow-import-from-derivation": "false",
+        "pure-eval": "true",
+        "warn-dirty": "false",
+    }
+    return "".join(f"{key} = {value}\n" for key, value in lines.items())
+
+
+def build_users_group() -> str:
+    """Return the group of build users, empty where there is none or where we are not root."""
+    if os.geteuid() != 0:
+        return ""
+    try:
+        return "nixbld" if grp.getgrnam("nixbld").gr_mem else ""
+    except KeyError:
+        return ""
+
+
+@dataclass(frozen=True)
+class NixResult:
+    """How an invocation ended."""
+
+    exit: int
+    stdout: str
+    activity: Activity
+
+    def complaint(self) -> str:
+        """Return the first error as one line."""
+        for message in self.activity.messages:
+            line = " ".join(message.split())
+            if line:
+                return line[:500]
+        return f"Nix ended with exit code {self.exit} and said nothing"
+
+
+class NixRunner:
+    """Runs Nix inside *namespace* on *location*; *home* is a fresh directory inside scratch."""
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        location: StoreLocation,
+        programs: NixPrograms,
+        settings: NixSettings,
+        home: Path,
+    ) -> None:
+        self._namespace = namespace
+        self._location = location
+        self._programs = programs
+        self._settings = settings
+        self._home = home
+
+    def prepare(self) -> None:
+        """Write both configurations into the fresh home. Call once, before the first run."""
+        view = self._namespace.view(self._home)
+        for name in ("home", "log", "tmp", "fetch", "build"):
+            (view / name).mkdir(parents=True, exist_ok=True)
+        builds = f"build-dir = {self._home / 'tmp'}\n" if self._programs.knows_build_dir else ""
+        for phase in ("fetch", "build"):
+            text = configuration(self._settings, fetch=phase == "fetch") + builds
+            (view / phase / "nix.conf").write_text(text)
+
+    def environment(self, *, fetch: bool) -> dict[str, str]:
+        """Return the whole environment: nothing of ours leaks into it."""
+        home = str(self._home / "home")
+        return {
+            "PATH": os.environ.get("PATH", "/run/current-system/sw/bin:/usr/bin:/bin"),
+            "HOME": home,
+            "XDG_CACHE_HOME": f"{home}/cache",
+            "XDG_CONFIG_HOME": f"{home}/config",
+            "XDG_DATA_HOME": f"{home}/data",
+            "XDG_STATE_HOME": f"{home}/state",
+            "XDG_RUNTIME_DIR": f"{home}/run",
+            "TMPDIR": str(self._home / "tmp"),
+            "NIX_CONF_DIR": str(self._home / ("fetch" if fetch else "build")),
+            "NIX_USER_CONF_FILES": "/dev/null",
+            "NIX_LOG_DIR": str(self._home / "log"),
+            "LC_ALL": "C.UTF-8",
+            **self._location.environment(),
+        }
+
+    def nix_store(
+        self,
+        arguments: Sequence[str],
+        *,
+        fetch: bool = False,
+        stdin: bytes | None = None,
+        progress: Callable[[str, bool], None] | None = None,
+    ) -> NixResult:
+        """Run `nix-store`. With *fetch* it may use the network and substitute, but build nothing."""
+        return self._run(self._programs.nix_store, arguments, fetch=fetch, stdin=stdin, progress=progress)
+
+    def nix(self, arguments: Sequence[str]) -> NixResult:
+        """Run `nix`, without network."""
+        return self._run(self._programs.nix, arguments, fetch=False, stdin=None, progress=None)
+
+    def _run(
+        self,
+        program: str,
+        arguments: Sequence[str],
+        *,
+        fetch: bool,
+        stdin: bytes | None,
+        progress: Callable[[str, bool], None] | None,
+    ) -> NixResult:
+        store = self._location.uri(self._home / "log")
+        argv = [program, "--store", store, "--log-format", "internal-json", *arguments]
+        activity = Activity()
+        reader = Reader(activity, progress)
+        output = bytearray()
+        with subprocess.Popen(
+            self._namespace.command(argv, network=fetch),
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.environment(fetch=fetch),
+        ) as process:
+            _converse(process, stdin, reader.feed, output)
+        return NixResult(process.returncode, output.decode(errors="replace"), activity)
+
+
+def _converse(
+    process: subprocess.Popen[bytes], stdin: bytes | None, feed: Callable[[bytes], None], output: bytearray
+) -> None:
+    import threading
+
+    def drain() -> None:
+        if process.stdout is not None:
+            output.extend(process.stdout.read())
+
+    def supply() -> None:
+        if process.stdin is not None and stdin is not None:
+            try:
+                process.stdin.write(stdin)
+                process.stdin.close()
+            except BrokenPipeError:
+                return  # Nix ended early; its exit code tells
+
+    threads = [threading.Thread(target=drain), threading.Thread(target=supply)]
+    for thread in threads:
+        thread.start()
+    for line in process.stderr or ():
+        feed(line)
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,124 @@
+"""What the steps hand to the judge: plain values, no open files, no opinions.
+
+One dataclass per step of design §5. A step that did not happen is None; a step that was tried and
+could not be finished carries `problems` with the reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ec_closure.manifest import Manifest
+    from ec_closure.store_db import PathInfo
+
+    from ec_verify.observe.mounts import Mount
+    from ec_verify.observe.running import Running
+    from ec_verify.scan.entries import Entry
+    from ec_verify.scan.path import PathObservation
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that will become a finding. *code* is one of `ec_closure.findings`."""
+
+    code: str
+    message: str
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class TrustOutcome:
+    """Step 1: the manifest of the running system, and what the metadata say about releases.
+
+    *others* are manifests of other generations on this node. *metadata_age* in seconds.
+    """
+
+    manifest: Manifest | None = None
+    manifest_digest: str = ""
+    target: str = ""
+    others: tuple[Manifest, ...] = ()
+    metadata_age: int | None = None
+    latest_version: int | None = None
+    newer_releases: int | None = None
+    min_version: int = 0
+    withdrawn: tuple[int, ...] = ()
+    offline: bool = False
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Steps 2 and 3: what runs, and what lies on the disk. *rows* are those of the store database.
+
+    *paths* has one entry for every path that was looked at. *partial* says why not all was.
+    """
+
+    running: Running
+    mounts: tuple[Mount, ...]
+    rows: dict[str, PathInfo]
+    entries: tuple[Entry, ...]
+    paths: dict[str, PathObservation]
+    problems: tuple[Problem, ...] = ()
+    partial: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class InputCheck:
+    """One source tree before evaluation: *expected* and *seen* are SRI hashes, *seen* None when it is missing."""
+
+    name: str
+    path: str
+    expected: str
+    seen: str | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Step 4. *drv_path* None when the evaluation did not happen or failed; then *problems* say why."""
+
+    flake: InputCheck | None
+    inputs: tuple[InputCheck, ...] = ()
+    attr: str = ""
+    drv_path: str | None = None
+    out_path: str | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class OutputEvidence:
+    """What rebuilding one output showed.
+
+    *rebuilt* is the SRI hash of the bytes that a builder of ours made, None when it failed.
+    *unsound* says why its inputs prove nothing, *failure* why there are no bytes. *tainted_by* names
+    the inputs that differ from what CI signed and were therefore taken as signed.
+    """
+
+    path: str
+    derivation: str
+    output: str
+    rebuilt: str | None
+    unsound: str | None = None
+    failure: str | None = None
+    tainted_by: tuple[str, ...] = ()
+    round: int = 1
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """Step 5. *outputs* by store path; *fixed* are paths whose derivation is fixed-output.
+
+    *unavailable* says why nothing was rebuilt at all. *builders* counts builders seen to run.
+    """
+
+    outputs: dict[str, OutputEvidence] = field(default_factory=dict)
+    fixed: frozenset[str] = frozenset()
+    asked: int = 0
+    build_only: int = 0
+    builders: int = 0
+    rounds: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+    strays: tuple[str, ...] = ()
+    unavailable: str | None = None
+    problems: tuple[Problem, ...] = ()

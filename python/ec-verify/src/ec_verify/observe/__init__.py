@@ -1,0 +1,1 @@
+"""Step 2, observe: what is there, without an opinion."""

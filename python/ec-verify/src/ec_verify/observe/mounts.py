@@ -1,0 +1,59 @@
+"""Mounts that lie over store paths: what processes read is then not what the store holds (pitfall P41)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ec_verify.location import StoreLocation
+
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One line of mountinfo. *point* is where, *kind* the file system, *source* the device, *root* what of it."""
+
+    point: str
+    kind: str
+    source: str
+    root: str
+    options: str
+
+
+def parse(mountinfo: bytes) -> list[Mount]:
+    """Parse /proc/self/mountinfo (see proc_pid_mountinfo(5)); lines that do not follow it are passed over."""
+    found = []
+    for line in mountinfo.splitlines():
+        before, separator, after = line.partition(b" - ")
+        fields, rest = before.split(b" "), after.split(b" ")
+        if not separator or len(fields) < 6 or len(rest) < 3:  # noqa: PLR2004 - the man page's columns
+            continue
+        found.append(
+            Mount(
+                point=_unescape(fields[4]),
+                kind=_unescape(rest[0]),
+                source=_unescape(rest[1]),
+                root=_unescape(fields[3]),
+                options=_unescape(rest[2]),
+            )
+        )
+    return found
+
+
+def over_store(location: StoreLocation, mounts: list[Mount]) -> list[Mount]:
+    """Return the mounts below the store directory: each hides something. The one on it is the store itself."""
+    prefix = f"{location.store}/"
+    return [mount for mount in mounts if mount.point.startswith(prefix)]
+
+
+def observe() -> list[Mount]:
+    """Read the mounts that this process sees."""
+    return parse(Path("/proc/self/mountinfo").read_bytes())
+
+
+def _unescape(field: bytes) -> str:
+    return _ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), field).decode(errors="surrogateescape")

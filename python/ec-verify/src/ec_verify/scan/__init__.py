@@ -1,0 +1,1 @@
+"""Step 3, bytes: one pass over the disk, hashes and metadata together."""

@@ -1,0 +1,50 @@
+"""What lies in the store directory itself: every entry should have a row in the database."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+# Of Nix's own work under way (pitfall P45): locks, chroots, moved-away and half-made paths.
+_IN_FLIGHT = re.compile(r"^(\.tmp-[0-9]+-[0-9]+|[0-9a-z]{32}-.*\.(lock|chroot|check)|trash|\.lock-.*)$")
+_LINKS = ".links"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the store directory that no row knows. *status* is `extra`, or `in flight` for Nix's own litter."""
+
+    name: str
+    status: Literal["extra", "in flight"]
+
+
+def unknown_entries(store: Path, known: Collection[str]) -> list[Entry]:
+    """Return the entries of the directory *store* that are not among the base names *known*, sorted.
+
+    Raises OSError when the directory cannot be listed.
+    """
+    found = []
+    for name in sorted(os.listdir(store)):
+        if name in known:
+            continue
+        if name == _LINKS and stat.S_ISDIR((store / name).lstat().st_mode):
+            continue
+        found.append(Entry(name, "in flight" if _is_litter(store, name) else "extra"))
+    return found
+
+
+def _is_litter(store: Path, name: str) -> bool:
+    if not _IN_FLIGHT.match(name):
+        return False
+    if name.endswith(".lock"):
+        # A lock is an empty file; anything else only calls itself so.
+        status = (store / name).lstat()
+        return stat.S_ISREG(status.st_mode) and status.st_size == 0
+    return True

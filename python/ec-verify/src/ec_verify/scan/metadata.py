@@ -1,0 +1,80 @@
+"""What a NAR does not hold, and Nix does not verify: mode, owner, time stamp, set-ID bits, attributes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from ec_closure.nar.inspect import xattr_names
+
+AnomalyKind = Literal["mode", "owner", "mtime", "setid", "xattr"]
+
+MAX_ANOMALIES = 50
+# Labels that the running kernel's security module puts on every file; they say nothing about the path.
+_LABELS = frozenset(
+    {"security.selinux", "security.SMACK64", "security.SMACK64EXEC", "security.apparmor", "security.ima", "security.evm"}
+)
+_SET_ID = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
+
+
+@dataclass(frozen=True, slots=True)
+class Anomaly:
+    """One entry whose metadata is not what Nix makes. *relative* is empty for the path itself."""
+
+    kind: AnomalyKind
+    relative: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who owns every entry of the store: the store directory's user, and the groups that are innocent."""
+
+    uid: int
+    gids: tuple[int, ...]
+
+    @classmethod
+    def of(cls, store: os.stat_result) -> Owner:
+        """Derive it from the store directory's stat (its group may be that of the build users)."""
+        return cls(store.st_uid, tuple({store.st_gid, 0} if store.st_uid == 0 else {store.st_gid}))
+
+
+def inspector(owner: Owner, found: list[Anomaly]) -> Callable[[bytes, os.stat_result, int | None, tuple[int, bytes] | None], None]:
+    """Return an inspector for `ec_closure.nar.dump` that adds to *found*, `MAX_ANOMALIES` at most."""
+    uid, gids = owner.uid, owner.gids
+
+    def inspect(relative: bytes, status: os.stat_result, fd: int | None, link: tuple[int, bytes] | None) -> None:
+        mode = status.st_mode
+        good = mode in (0o100444, 0o100555, 0o040555) or stat.S_ISLNK(mode)
+        if good and status.st_uid == uid and status.st_gid in gids and status.st_mtime_ns == 1_000_000_000:
+            names = xattr_names(fd, link)
+            if not names:
+                return
+        else:
+            names = xattr_names(fd, link)
+        found.extend(_judge(relative, status, names, uid, gids)[: MAX_ANOMALIES - len(found)])
+
+    return inspect
+
+
+def _judge(relative: bytes, status: os.stat_result, names: list[str], uid: int, gids: tuple[int, ...]) -> list[Anomaly]:
+    where = relative.decode(errors="backslashreplace")
+    mode = status.st_mode
+    found = []
+    if not stat.S_ISLNK(mode):
+        if mode & _SET_ID:
+            found.append(Anomaly("setid", where, f"mode {stat.S_IMODE(mode):04o}"))
+        plain = stat.S_IMODE(mode) & ~_SET_ID
+        if plain not in ((0o555,) if stat.S_ISDIR(mode) else (0o444, 0o555)):
+            found.append(Anomaly("mode", where, f"mode {stat.S_IMODE(mode):04o}"))
+    if status.st_uid != uid or status.st_gid not in gids:
+        found.append(Anomaly("owner", where, f"owner {status.st_uid}:{status.st_gid}, not {uid}:{gids[0]}"))
+    if status.st_mtime_ns != 1_000_000_000:
+        found.append(Anomaly("mtime", where, f"time stamp {status.st_mtime}"))
+    strange = sorted(set(names) - _LABELS)
+    if strange:
+        found.append(Anomaly("xattr", where, ", ".join(strange)))
+    return found

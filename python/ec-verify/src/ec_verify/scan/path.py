@@ -1,0 +1,82 @@
+"""Looking at one store path: what a worker of the pool does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ec_closure.content_address import ContentAddress, recompute, store_path_of
+from ec_closure.errors import EcError
+from ec_closure.hashes import Hash
+from ec_closure.nar.errors import TreeChangedError, UnsupportedFileError
+from ec_closure.nar.hash import hash_path
+from ec_closure.store_path import StorePath
+
+from ec_verify.scan.metadata import Anomaly, Owner, inspector
+
+
+@dataclass(frozen=True, slots=True)
+class PathTask:
+    """One path to look at. *ca* names only the method: the digest is computed from the bytes (pitfall P12).
+
+    *owner* None leaves metadata alone.
+    """
+
+    path: str
+    physical: str
+    store_dir: str
+    ca: str | None = None
+    references: tuple[str, ...] = ()
+    owner: Owner | None = None
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PathObservation:
+    """What was seen of one store path; no judgement.
+
+    *nar_hash* is an SRI hash, None when the path could not be read, *problem* then says why.
+    *deserved* is the store path that the bytes deserve by their content address.
+    """
+
+    path: str
+    nar_hash: str | None = None
+    nar_size: int = 0
+    anomalies: tuple[Anomaly, ...] = ()
+    deserved: str | None = None
+    problem: Literal["missing", "unreadable", "changed", "unarchivable"] | None = None
+    detail: str = ""
+
+
+def look(task: PathTask) -> PathObservation:
+    """Read one store path once. Never raises for what lies on the disk: that is an observation."""
+    root = Path(task.physical)
+    anomalies: list[Anomaly] = []
+    inspect = inspector(task.owner, anomalies) if task.owner else None
+    try:
+        root.lstat()
+    except FileNotFoundError:
+        return PathObservation(task.path, problem="missing", detail="not in the store directory")
+    except OSError as error:
+        return PathObservation(task.path, problem="unreadable", detail=str(error))
+    try:
+        seen = hash_path(root, inspect)
+        deserved = _deserved(task, root, seen.hash) if task.ca else None
+    except TreeChangedError as error:
+        return PathObservation(task.path, problem="changed", detail=str(error), anomalies=tuple(anomalies))
+    except UnsupportedFileError as error:
+        return PathObservation(task.path, problem="unarchivable", detail=str(error), anomalies=tuple(anomalies))
+    except EcError as error:
+        return PathObservation(task.path, problem="unreadable", detail=str(error), anomalies=tuple(anomalies))
+    return PathObservation(task.path, seen.hash.sri, seen.size, tuple(anomalies), deserved)
+
+
+def _deserved(task: PathTask, root: Path, seen: Hash) -> str:
+    address = ContentAddress.parse(task.ca or "")
+    name = StorePath.parse(task.path, task.store_dir).name
+    others = tuple(reference for reference in task.references if reference != task.path)
+    if address.method == "recursive" and address.hash.algorithm == "sha256" and len(others) == len(task.references):
+        # The NAR hash just computed is the content hash: no second read.
+        return store_path_of(ContentAddress("recursive", seen), name, others, store_dir=task.store_dir)
+    return recompute(root, address, name, task.references, task.store_dir, own_path=task.path)

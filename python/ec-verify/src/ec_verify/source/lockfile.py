@@ -1,0 +1,65 @@
+"""Reading `flake.lock`: which input must be which tree.
+
+A locked input's store path follows from its narHash alone, so the lock says where every tree must
+lie without asking Nix (pitfall P24). Source: flake.lock version 5 to 7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+from ec_closure import strict_json
+from ec_closure.content_address import source_store_path
+from ec_closure.errors import BadInputError
+from ec_closure.hashes import Hash
+
+MAX_BYTES = 16 << 20
+
+
+class LockError(BadInputError):
+    """The lock file is malformed, or does not pin every input by content."""
+
+    code = "verify.lock"
+
+
+class _Node(msgspec.Struct):
+    locked: dict[str, Any] | None = None
+    parent: list[str] | None = None
+
+
+class _Lock(msgspec.Struct):
+    version: Literal[5, 6, 7]
+    root: str
+    nodes: dict[str, _Node]
+
+
+@dataclass(frozen=True)
+class LockedInput:
+    """One node of the lock file and the store path that its narHash demands."""
+
+    name: str
+    nar_hash: Hash
+    store_path: str
+
+
+def locked_inputs(data: bytes, store_dir: str, *, what: str = "flake.lock") -> list[LockedInput]:
+    """Return every locked input but the root, sorted by name. Raises `LockError` or `BadInputError`.
+
+    Inputs given by a path relative to their parent lie inside the parent's tree and are hashed with it.
+    """
+    lock = strict_json.decode(data, _Lock, what=what, max_bytes=MAX_BYTES)
+    found = []
+    for name, node in sorted(lock.nodes.items()):
+        if name == lock.root:
+            continue
+        locked = node.locked or {}
+        text = locked.get("narHash")
+        if text is None and locked.get("type") == "path" and not str(locked.get("path", "/")).startswith("/"):
+            continue
+        if not isinstance(text, str):
+            raise LockError("this input is not pinned by a narHash", place=f"{what}: {name}", hint="run nix flake lock")
+        nar_hash = Hash.parse(text)
+        found.append(LockedInput(name, nar_hash, source_store_path(nar_hash, store_dir=store_dir)))
+    return found

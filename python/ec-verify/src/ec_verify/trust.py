@@ -1,0 +1,190 @@
+"""Step 1, trust: the manifest of the running system, from metadata that the pinned root vouches for.
+
+Whatever goes wrong here is an outcome, not an exception: a node without a manifest can still be
+found tampered with. Only a configuration that makes no sense raises.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ec_closure import manifest as manifests
+from ec_closure.errors import BadInputError, EcError
+from ec_fetch import errors as fetch
+from ec_fetch.client import TrustClient, TrustSettings
+
+from ec_verify.config import read_file
+from ec_verify.errors import ConfigError
+from ec_verify.model import Problem, TrustOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from ec_closure.manifest import Manifest
+    from ec_fetch.trusted import TrustedState
+
+    from ec_verify.config import Config
+
+# Most special first.
+_CODES: tuple[tuple[type[EcError], str], ...] = (
+    (fetch.ExpiredMetadataError, "EV102"),
+    (fetch.RolledBackError, "EV103"),
+    (fetch.TargetMismatchError, "EV107"),
+    (fetch.MetadataError, "EV101"),
+    (fetch.NoTargetError, "EV106"),
+    (fetch.RefusedError, "EV105"),
+    (fetch.NoMetadataError, "EV104"),
+    (fetch.StateError, "EV114"),
+)
+
+
+@dataclass(frozen=True)
+class ManifestFile:
+    """A manifest given by hand, to be verified against the metadata of a release directory beside it."""
+
+    path: Path
+    root: Path
+
+
+def establish(
+    config: Config,
+    toplevel: str | None,
+    generations: Iterable[str],
+    *,
+    time: datetime,
+    offline: bool = False,
+    given: ManifestFile | None = None,
+) -> TrustOutcome:
+    """Find, download and check the manifest of *toplevel*, and those of other *generations* where they exist.
+
+    *offline* uses the last verified metadata. *given* replaces the network by a file whose release
+    directory (`…/download/<tag>/FILE` beside `…/download/trust/`) lies around it. Raises
+    `ConfigError` for files that cannot be read.
+    """
+    with _settings(config, given) as settings:
+        if settings is None:
+            return TrustOutcome(problems=(Problem("EV113", "no trust root is pinned: nothing can be proven"),))
+        problems: list[Problem] = []
+        try:
+            client = TrustClient(settings, reference_time=time)
+        except BadInputError as error:
+            raise ConfigError(str(error), hint=error.hint) from error
+        state = _state(client, offline=offline, problems=problems)
+        if state is None:
+            return TrustOutcome(problems=tuple(problems))
+        outcome = TrustOutcome(
+            metadata_age=state.age(time),
+            latest_version=state.latest_version or None,
+            min_version=state.min_version,
+            withdrawn=state.withdrawn,
+            offline=state.offline,
+        )
+        if toplevel is not None:
+            outcome = _manifest(client, toplevel, outcome, problems)
+        if given is not None and outcome.manifest is not None:
+            _compare(given, outcome, problems)
+        others = _others(client, [path for path in generations if path != toplevel], problems)
+    return replace(outcome, others=others, problems=tuple(problems))
+
+
+@contextmanager
+def _settings(config: Config, given: ManifestFile | None) -> Iterator[TrustSettings | None]:
+    trust = config.trust
+    if given is not None:
+        release = given.path.resolve().parent.parent
+        with tempfile.TemporaryDirectory(prefix="ec-verify-trust-") as state:
+            yield TrustSettings(
+                metadata_base=f"{(release / 'trust').as_uri()}/",
+                target_base=f"{release.as_uri()}/",
+                root=read_file(given.root),
+                state_dir=Path(state),
+            )
+        return
+    if not trust.root or trust.metadata_base is None or trust.target_base is None:
+        yield None
+        return
+    root = Path(trust.root)
+    if not root.exists():
+        yield None
+        return
+    yield TrustSettings(
+        metadata_base=trust.metadata_base,
+        target_base=trust.target_base,
+        root=read_file(root),
+        state_dir=config.state / "trust",
+        token_file=Path(trust.token_file) if trust.token_file else None,
+        proxy=trust.proxy or None,
+        deadline=float(trust.deadline),
+    )
+
+
+def _state(client: TrustClient, *, offline: bool, problems: list[Problem]) -> TrustedState | None:
+    if not offline:
+        try:
+            return client.refresh()
+        except EcError as error:
+            problems.append(problem(error))
+    try:
+        return client.offline()
+    except fetch.NoMetadataError as error:
+        if offline:
+            problems.append(problem(error))
+    except EcError as error:
+        problems.append(problem(error))
+    return None
+
+
+def _manifest(client: TrustClient, toplevel: str, outcome: TrustOutcome, problems: list[Problem]) -> TrustOutcome:
+    try:
+        target = client.find(toplevel)
+        data = client.download(target)
+        manifest = manifests.decode(data, what=target.name)
+    except BadInputError as error:
+        problems.append(Problem("EV108", str(error)))
+        return outcome
+    except EcError as error:
+        problems.append(problem(error))
+        return outcome
+    if (manifest.system.out_path, manifest.release.version) != (toplevel, target.version):
+        problems.append(
+            Problem("EV108", f"{target.name} describes {manifest.system.out_path}, not what its metadata say", toplevel)
+        )
+        return outcome
+    versions = {closure.version for closure in client.closures()}
+    return replace(
+        outcome,
+        manifest=manifest,
+        manifest_digest=hashlib.sha256(data).hexdigest(),
+        target=target.name,
+        newer_releases=sum(version > target.version for version in versions),
+    )
+
+
+def _compare(given: ManifestFile, outcome: TrustOutcome, problems: list[Problem]) -> None:
+    digest = hashlib.sha256(read_file(given.path)).hexdigest()
+    if digest != outcome.manifest_digest:
+        problems.append(
+            Problem("EV107", f"{given.path} is not the manifest that the metadata name for this system ({outcome.target})")
+        )
+
+
+def _others(client: TrustClient, generations: list[str], problems: list[Problem]) -> tuple[Manifest, ...]:
+    found = []
+    for target in client.find_all(generations).values():
+        try:
+            found.append(manifests.decode(client.download(target), what=target.name))
+        except EcError as error:
+            problems.append(problem(error))
+    return tuple(found)
+
+
+def problem(error: EcError) -> Problem:
+    """Return the problem that *error* becomes."""
+    code = next((code for kind, code in _CODES if isinstance(error, kind)), "EV104")
+    return Problem(code, str(error))
