@@ -1,0 +1,53 @@
+"""What can go wrong while a system is described, by whose fault."""
+
+from __future__ import annotations
+
+from ec_closure.errors import BadInputError, LocalError, UsageError
+
+
+class DirtyTreeError(UsageError):
+    """The checkout differs from its commit, so that nobody else could build what it holds."""
+
+    code = "closure.dirty"
+
+
+class SourceError(BadInputError):
+    """The flake's source cannot be exported as nodes would have it."""
+
+    code = "closure.source"
+
+
+class LockError(BadInputError):
+    """flake.lock is malformed, or names an input that nothing fixes."""
+
+    code = "closure.lock"
+
+
+class EvaluationError(BadInputError):
+    """The flake does not evaluate to one system."""
+
+    code = "closure.evaluation"
+
+
+class ProgramError(LocalError):
+    """Nix or git is missing, or failed where it must not."""
+
+    code = "closure.program"
+
+
+class NotBuiltError(LocalError):
+    """The store does not hold what is to be described."""
+
+    code = "closure.not-built"
+
+
+class DamagedStoreError(LocalError):
+    """The store's bytes are not what its own database says, or not what a path's name promises."""
+
+    code = "closure.damaged"
+
+
+class UnknownOriginError(LocalError):
+    """Nothing says where a path of the closure comes from."""
+
+    code = "closure.origin"

@@ -1,0 +1,120 @@
+"""The commit that is released, and its files exactly as nodes will have them.
+
+The files come out of git's object store, not out of the working tree: no attribute, filter, line-ending rule or
+ignored file can then make a difference between this machine and a node (pitfalls P25, P28). A dirty tree is refused
+all the same, because whoever runs this believes to release what they see.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ec_release.closure.errors import DirtyTreeError, ProgramError, SourceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SYMLINK = "120000"
+_SUBMODULE = "160000"
+_EXECUTABLE = "100755"
+_MAX_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What is released: *issued* is the commit's time in seconds since 1970. *git* is unset for an export."""
+
+    rev: str
+    issued: int
+    git: Path | None = None
+
+
+def read_commit(directory: Path) -> Commit:
+    """Return the commit that the git checkout at *directory* holds.
+
+    Raises `DirtyTreeError` when files differ from it, untracked ones included; `SourceError` when *directory* is not
+    the top of a checkout; `ProgramError` when git fails.
+    """
+    if not (directory / ".git").exists():
+        raise SourceError(
+            "not the top of a git checkout",
+            place=str(directory),
+            hint="the flake lies at the top of its repository; for an export without git give --rev and --issued",
+        )
+    changes = [
+        entry[3:]
+        for entry in _git(directory, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
+        .decode(errors="replace")
+        .split("\0")
+        if entry
+    ]
+    if changes:
+        named = ", ".join(changes[:_MAX_NAMED]) + (" …" if len(changes) > _MAX_NAMED else "")
+        raise DirtyTreeError(
+            f"{len(changes)} files differ from the commit: {named}",
+            place=str(directory),
+            hint="commit or remove them: what is released must be what the commit holds",
+        )
+    rev, issued = _git(directory, "show", "--no-patch", "--format=%H %ct", "HEAD").decode().split()
+    return Commit(rev, int(issued), directory)
+
+
+def export(directory: Path, commit: Commit, target: Path) -> None:
+    """Write the files of *commit* to the new directory *target*.
+
+    Of a checkout, the blobs as committed; of an export, a plain copy. Raises `SourceError` for submodules, which a
+    flake's source does not include.
+    """
+    if commit.git is None:
+        shutil.copytree(directory, target, symlinks=True)
+        return
+    target.mkdir()
+    listing = _git(directory, "ls-tree", "-r", "-z", "--full-tree", commit.rev)
+    entries = [entry.split(b"\t", 1) for entry in listing.split(b"\0") if entry]
+    wanted = []
+    for about, name in entries:
+        mode, _, blob = about.decode("ascii").split()
+        if mode == _SUBMODULE:
+            raise SourceError(
+                "a submodule", place=os.fsdecode(name), hint="make it an input of the flake: nodes have no submodules"
+            )
+        wanted.append((mode, blob, name))
+    request = "".join(f"{blob}\n" for _, blob, _ in wanted).encode()
+    answer = _git(directory, "cat-file", "--batch", stdin=request)
+    at = 0
+    for mode, _, name in wanted:
+        header_end = answer.index(b"\n", at)
+        size = int(answer[at:header_end].split()[2])
+        content = answer[header_end + 1 : header_end + 1 + size]
+        at = header_end + size + 2
+        _write(target / os.fsdecode(name), mode, content)
+
+
+def _write(file: Path, mode: str, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if mode == _SYMLINK:
+        file.symlink_to(os.fsdecode(content))
+        return
+    file.write_bytes(content)
+    file.chmod(0o755 if mode == _EXECUTABLE else 0o644)
+
+
+def _git(directory: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(directory), *arguments],
+            input=stdin,
+            capture_output=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"},
+        )
+    except OSError as error:
+        raise ProgramError(f"git cannot be run: {error.strerror}", hint="install git") from error
+    if done.returncode != 0:
+        said = " ".join(done.stderr.decode(errors="replace").split())[:300]
+        raise ProgramError(f"git {arguments[0]} failed: {said}", place=str(directory))
+    return done.stdout

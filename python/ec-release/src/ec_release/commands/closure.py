@@ -1,0 +1,119 @@
+"""`ec-release closure`: describe one system as a manifest."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def closure(
+    *,
+    flake: Path = Path(),
+    attr: str,
+    name: str,
+    tag: str,
+    version: int,
+    output: Path,
+    rev: str | None = None,
+    issued: int | None = None,
+    build: bool = False,
+    store_root: Path = Path("/"),
+    nix: str = "nix",
+    option: Annotated[list[tuple[str, str]] | None, Parameter(name="--option")] = None,
+    trusted_public_key: Annotated[list[str] | None, Parameter(name="--trusted-public-key")] = None,
+    also: Annotated[list[str] | None, Parameter(name="--also")] = None,
+    artifact: Annotated[list[Path] | None, Parameter(name="--artifact")] = None,
+) -> None:
+    """Describe what is inside one system that this machine built, as a closure manifest.
+
+    The checkout must be clean. Every path is hashed on the disk. Describing the same system again gives the same bytes.
+
+    Parameters
+    ----------
+    flake
+        The top of the git checkout that holds the flake, or with --rev and --issued an export of it.
+    attr
+        The attribute to describe, e.g. nixosConfigurations.NAME.config.system.build.toplevel.
+    name
+        What the system is called in the release.
+    tag
+        The release's tag.
+    version
+        The release's number, which only ever grows.
+    output
+        The file to write, NAME.closure.json.zst.
+    rev
+        The revision of an export without git.
+    issued
+        The commit time of an export without git, in seconds since 1970.
+    build
+        Build the system if it is not there.
+    store_root
+        The root of a chroot store, as for `nix --store`.
+    nix
+        The nix program; nix-store is taken from beside it.
+    option
+        NAME VALUE, handed on to Nix.
+    trusted_public_key
+        A cache's public key as name:base64. Paths with its signature are recorded as substituted from it.
+    also
+        A store path that the image holds beyond the system's closure.
+    artifact
+        A published file of the release.
+    """
+    from ec_closure import manifest
+    from ec_closure.errors import UsageError
+    from ec_closure.signing import Keyring
+    from ec_release.closure.describe import Machine, Wanted, describe
+    from ec_release.closure.location import Location
+    from ec_release.closure.source import Commit, read_commit
+
+    if (rev is None) != (issued is None):
+        raise UsageError("--rev and --issued go together", hint="both describe an export; a git checkout needs neither")
+    directory = flake.resolve()
+    commit = read_commit(directory) if rev is None or issued is None else Commit(rev, issued)
+    described = describe(
+        Wanted(
+            flake=directory,
+            attr=attr,
+            name=name,
+            tag=tag,
+            version=version,
+            also=tuple(also or ()),
+            artifacts=tuple(artifact or ()),
+        ),
+        commit,
+        Machine(
+            location=Location(store_root.resolve()),
+            keys=Keyring.parse(trusted_public_key or ()),
+            program=nix,
+            options=tuple(option or ()),
+        ),
+        build=build,
+    )
+    _write(output, manifest.encode(described))
+    print(output)  # noqa: T201 - the result, on standard output
+
+
+def _write(file: Path, data: bytes) -> None:
+    """Put *data* at *file*, whole or not at all."""
+    from ec_closure.errors import UsageError
+
+    try:
+        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as stream:
+            temporary = Path(stream.name)
+            try:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+                temporary.chmod(0o644)
+                temporary.replace(file)
+            except BaseException:
+                temporary.unlink()
+                raise
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror}", place=str(file)) from error
