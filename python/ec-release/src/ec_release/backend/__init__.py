@@ -1,0 +1,1 @@
+"""Where releases are published to: one protocol, and what implements it."""

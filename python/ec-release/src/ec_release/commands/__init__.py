@@ -1,0 +1,1 @@
+"""One file for each subcommand: options in, result out. The work is done elsewhere."""

@@ -1,0 +1,49 @@
+"""`ec-release publish`."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - cyclopts reads annotations at run time
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from ec_release.commands.options import Days, Repository
+from ec_release.output import emit
+from ec_release.publishing.plan import make
+from ec_release.publishing.publish import publish as run
+
+_DEFAULTS = Days()
+
+
+def publish(
+    *,
+    repository: Repository,
+    tag: Annotated[str, Parameter(help="The release's tag; it names the directory of its assets.")],
+    version: Annotated[int, Parameter(help="The release's version: a counter that only grows.", name="--version")],
+    assets: Annotated[tuple[Path, ...], Parameter(help="Files to publish.", consume_multiple=True, negative=())] = (),
+    closure: Annotated[
+        tuple[Path, ...],
+        Parameter(help="Manifests of this release (<system>.closure.json.zst).", consume_multiple=True, negative=()),
+    ] = (),
+    days: Days = _DEFAULTS,
+) -> None:
+    """Publish one release: upload, read back, show, and sign for it; the timestamp comes last.
+
+    Run again, it continues where it was interrupted, or changes nothing. A tag keeps its bytes for ever.
+    """
+    plan = make(tag, version, assets, closure)
+    outcome = run(repository.backend(), plan, repository.signing(days), repository.pinned())
+    emit(
+        {
+            "tag": tag,
+            "version": version,
+            "assets_published": outcome.assets_published,
+            "metadata_published": outcome.metadata_published,
+            "metadata": outcome.versions,
+            "assets": [
+                {"name": asset.name, "sha256": asset.sha256, "length": asset.length} | (asset.custom or {})
+                for asset in plan.assets.values()
+            ],
+        },
+        as_json=repository.json,
+    )

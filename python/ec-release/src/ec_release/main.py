@@ -1,0 +1,78 @@
+"""The command `ec-release`: which subcommands there are, and the one place where errors become exit codes.
+
+Exit: 0 done · 2 usage or bad input · 3 this machine, trust or transport · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError
+
+from ec_closure.errors import EcError, LocalError
+from ec_release import logs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_INTERRUPTED = 130
+
+
+def make_app() -> App:
+    """Return the application. Commands are imported when they run, so that `--help` is quick."""
+    app = App(name="ec-release", help="Describe, sign and publish releases.", version=_version, help_format="plaintext")
+    commands = "ec_release.commands"
+    app.command(f"{commands}.publish:publish", name="publish", help="Publish one release.", version_flags=())
+    trust = App(name="trust", help="Keys and signed metadata of a release repository.")
+    trust.command(f"{commands}.trust_init:init", name="init", help="Make keys and the first metadata.")
+    trust.command(f"{commands}.trust_refresh:refresh", name="refresh", help="Sign anew what is about to expire.")
+    trust.command(f"{commands}.trust_standing:withdraw", name="withdraw", help="Withdraw published releases.")
+    trust.command(
+        f"{commands}.trust_standing:min_version", name="min-version", help="Set the lowest acceptable release."
+    )
+    app.command(trust)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line *arguments* and return the exit code."""
+    logs.configure()
+    try:
+        make_app()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except EcError as error:
+        return _complain(error)
+    except CycloptsError as error:
+        sys.stderr.write(f"ec-release: {error}\n  hint: see `ec-release --help`\n")
+        return 2
+    except BrokenPipeError:
+        # The reader of our result has left; nothing further can be said to it, also not at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return LocalError.exit_code
+    except OSError as error:
+        return _complain(LocalError(error.strerror or str(error), place=error.filename and str(error.filename)))
+    except KeyboardInterrupt:
+        sys.stderr.write("ec-release: interrupted; run the same command again to continue\n")
+        return _INTERRUPTED
+    return 0
+
+
+def _complain(error: EcError) -> int:
+    sys.stderr.write(f"ec-release: {error}\n")
+    if error.hint:
+        sys.stderr.write(f"  hint: {error.hint}\n")
+    return error.exit_code
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("ec-release")

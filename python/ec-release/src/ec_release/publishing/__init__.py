@@ -1,0 +1,1 @@
+"""Publishing one release: draft, upload, read back, publish, then metadata, the timestamp last."""
