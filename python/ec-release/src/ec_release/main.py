@@ -25,6 +25,7 @@ def make_app() -> App:
     """Return the application. Commands are imported when they run, so that `--help` is quick."""
     app = App(name="ec-release", help="Describe, sign and publish releases.", version=_version, help_format="plaintext")
     commands = "ec_release.commands"
+    app.command(f"{commands}.closure:closure", name="closure", help="Describe one built system.", version_flags=())
     app.command(f"{commands}.publish:publish", name="publish", help="Publish one release.", version_flags=())
     trust = App(name="trust", help="Keys and signed metadata of a release repository.")
     trust.command(f"{commands}.trust_init:init", name="init", help="Make keys and the first metadata.")

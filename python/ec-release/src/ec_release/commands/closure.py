@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -20,13 +21,14 @@ def closure(
     output: Path,
     rev: str | None = None,
     issued: int | None = None,
-    build: bool = False,
+    build: Annotated[bool, Parameter(negative=())] = False,
     store_root: Path = Path("/"),
     nix: str = "nix",
-    option: Annotated[list[tuple[str, str]] | None, Parameter(name="--option")] = None,
-    trusted_public_key: Annotated[list[str] | None, Parameter(name="--trusted-public-key")] = None,
-    also: Annotated[list[str] | None, Parameter(name="--also")] = None,
-    artifact: Annotated[list[Path] | None, Parameter(name="--artifact")] = None,
+    option: Annotated[list[tuple[str, str]] | None, Parameter(negative=())] = None,
+    trusted_public_key: Annotated[list[str] | None, Parameter(negative=())] = None,
+    also: Annotated[list[str] | None, Parameter(negative=())] = None,
+    artifact: Annotated[list[Path] | None, Parameter(negative=())] = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Describe what is inside one system that this machine built, as a closure manifest.
 
@@ -64,6 +66,8 @@ def closure(
         A store path that the image holds beyond the system's closure.
     artifact
         A published file of the release.
+    json
+        Print the result as JSON.
     """
     from ec_closure import manifest
     from ec_closure.errors import UsageError
@@ -71,6 +75,7 @@ def closure(
     from ec_release.closure.describe import Machine, Wanted, describe
     from ec_release.closure.location import Location
     from ec_release.closure.source import Commit, read_commit
+    from ec_release.output import emit
 
     if (rev is None) != (issued is None):
         raise UsageError("--rev and --issued go together", hint="both describe an export; a git checkout needs neither")
@@ -96,7 +101,16 @@ def closure(
         build=build,
     )
     _write(output, manifest.encode(described))
-    print(output)  # noqa: T201 - the result, on standard output
+    emit(
+        {
+            "manifest": output,
+            "system": described.system.out_path,
+            "revision": described.source.rev,
+            "paths": len(described.paths),
+            "origins": dict(sorted(Counter(record.origin for record in described.paths).items())),
+        },
+        as_json=json,
+    )
 
 
 def _write(file: Path, data: bytes) -> None:
