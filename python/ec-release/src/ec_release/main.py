@@ -34,6 +34,12 @@ def make_app() -> App:
     trust.command(
         f"{commands}.trust_standing:min_version", name="min-version", help="Set the lowest acceptable release."
     )
+    trust.command(f"{commands}.trust_show:show", name="show", help="Verify and show what is published.")
+    trust.command(f"{commands}.trust_key:key", name="key", help="Make a key pair of your own.")
+    trust.command(f"{commands}.trust_rotate:rotate", name="rotate", help="Replace the key of a role.")
+    trust.command(f"{commands}.trust_rotate:renew", name="renew", help="Give the root a later expiry.")
+    trust.command(f"{commands}.trust_sign:sign", name="sign", help="Add your signature to a proposed root.")
+    trust.command(f"{commands}.trust_rotate:apply", name="apply", help="Publish a proposed root.")
     app.command(trust)
     return app
 

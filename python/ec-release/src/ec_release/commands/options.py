@@ -69,11 +69,16 @@ class Repository:
                 f"no {PINNED} beside the keys",
                 hint="name the pinned root with --root: only what follows from it is built upon",
             )
-        try:
-            with path.open("rb") as file:
-                return file.read(_MAX_ROOT)
-        except OSError as error:
-            raise KeyFileError(f"cannot be read: {error.strerror}", place=str(path)) from error
+        return read_root(path)
+
+
+def read_root(path: Path) -> bytes:
+    """Return the bytes of a root file. Raises `KeyFileError`."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_ROOT)
+    except OSError as error:
+        raise KeyFileError(f"cannot be read: {error.strerror}", place=str(path)) from error
 
 
 def read_time(text: str | None) -> datetime:

@@ -1,0 +1,46 @@
+"""`ec-release trust show`."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - cyclopts reads annotations at run time
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from ec_release.backend.directory import DirectoryBackend
+from ec_release.commands.options import read_root, read_time
+from ec_release.output import emit
+from ec_release.trust.published import load
+from ec_release.trust.standing import standing_of
+from ec_release.trust.update import current
+
+
+def show(
+    *,
+    directory: Annotated[Path, Parameter(help="The published tree.")],
+    root: Annotated[Path, Parameter(help="The pinned root.")],
+    time: Annotated[str | None, Parameter(help="Tell what has expired at this time [now].")] = None,
+    json: Annotated[bool, Parameter(help="Print the result as JSON.", negative=())] = False,
+) -> None:
+    """Verify what is published from the pinned root, and show keys, expiry and releases. Needs no private key."""
+    published = load(DirectoryBackend(directory), read_root(root))
+    at = read_time(time)
+    signed: dict[str, Any] = {
+        "root": published.root.signed,
+        "targets": published.targets.signed,
+        "snapshot": published.snapshot.signed,
+        "timestamp": published.timestamp.signed,
+    }
+    newest = published.root.signed
+    emit(
+        {
+            "metadata": current(published),
+            "standing": standing_of(published.targets.signed),
+            "expires": {role: body.expires for role, body in signed.items()},
+            "expired": [role for role, body in signed.items() if body.is_expired(at)],
+            "thresholds": {role: keys.threshold for role, keys in newest.roles.items()},
+            "keys": [{"role": role, "key": keyid} for role in signed for keyid in newest.roles[role].keyids],
+            "targets": len(published.targets.signed.targets),
+        },
+        as_json=json,
+    )
