@@ -24,7 +24,7 @@ _NO_VALUE_THEN_CONTENTS: Final = tokens.string(b"") + tokens.CONTENTS
 class NarLimits:
     """How much is accepted: nested directories, entries altogether, and bytes of the whole archive."""
 
-    depth: int = 4096
+    depth: int = 10_000
     entries: int = 10_000_000
     size: int = 1 << 40
 
@@ -199,8 +199,8 @@ class _Source:
         start = self._offset
         self.reserve(len(expected))
         if self.exactly(len(expected)) != expected:
-            words = " ".join(word.decode() for word in tokens.words(expected))
-            raise NarError(f"expected {words!r}", place=f"offset {start}")
+            words = " ".join(repr(word.decode()) for word in tokens.words(expected))
+            raise NarError(f"expected {words}", place=f"offset {start}")
 
     def length(self) -> int:
         """Read a string's length."""
