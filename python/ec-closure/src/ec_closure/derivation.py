@@ -7,6 +7,7 @@ commands print changed seven times (pitfalls P3, P4). Source: Nix's libstore/der
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar
 
 import msgspec
 
+from ec_closure.content_address import ContentAddress
 from ec_closure.errors import BadInputError, LimitError
+from ec_closure.hashes import Hash, HashError
 from ec_closure.store_path import StorePath, StorePathError
 
 if TYPE_CHECKING:
@@ -62,6 +65,21 @@ class Output:
     hash_algo: str = ""
     hash: str = ""
 
+    @property
+    def content_address(self) -> ContentAddress | None:
+        """How the bytes are addressed, if the output is fixed: from this its path follows.
+
+        Raises `DerivationError` for methods, algorithms and digests that are not understood.
+        """
+        if self.hash in {"", _IMPURE}:
+            return None
+        algorithm = self.hash_algo.removeprefix("r:")
+        try:
+            declared = Hash.parse_digest(algorithm, self.hash)
+        except HashError as error:
+            raise DerivationError(error.message, place=self.path, hint=error.hint) from error
+        return ContentAddress("recursive" if self.hash_algo.startswith("r:") else "flat", declared)
+
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
@@ -81,19 +99,19 @@ class Derivation:
     """Empty, or the experimental feature that the file names as its version."""
 
     @classmethod
-    def parse(cls, data: bytes) -> Self:
-        """Read the contents of a ``.drv`` file.
+    def parse(cls, data: bytes, store_dir: str | None = None) -> Self:
+        """Read the contents of a ``.drv`` file; its paths are all of *store_dir*, or of any one store directory.
 
         Accepts exactly what Nix writes: names, inputs and variables sorted and without duplicates, no needless escapes;
         so `unparse` gives back the same bytes. Values may hold any bytes.
 
         Raises `DerivationError` with the offset, `DerivationLimitError` beyond 64 MiB, `UnsupportedDerivationError` for
-        dynamic derivations. Not checked: that paths are store paths of some store, that outputs follow from the
+        dynamic derivations. Not checked: that outputs follow from the
         inputs, or what the environment says.
         """
         if len(data) > MAX_SIZE:
             raise DerivationLimitError(f"larger than {MAX_SIZE} bytes")
-        reader = _Reader(data)
+        reader = _Reader(data, store_dir)
         version = reader.header()
         outputs = reader.table(lambda: _output(reader))
         reader.token(b",")
@@ -148,6 +166,11 @@ class Derivation:
     def is_impure(self) -> bool:
         """Whether the derivation says of itself that each build may differ."""
         return any(output.hash == _IMPURE for output in self.outputs.values())
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The store paths that the file refers to, sorted: its own path follows from them and its text."""
+        return tuple(sorted({*self.input_drvs, *self.input_srcs}))
 
     @property
     def name(self) -> str:
@@ -210,8 +233,9 @@ _FROM_ESCAPE: Final = {escape[1:]: character for character, escape in _TO_ESCAPE
 class _Reader:
     """A position in the bytes of a derivation."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, store_dir: str | None) -> None:
         self._data = data
+        self._store_dir = store_dir
         self._at = 0
 
     @property
@@ -266,8 +290,12 @@ class _Reader:
         path = self.text()
         if path:
             directory, _, base_name = path.rpartition("/")
-            if not directory.startswith("/"):
-                self.fail(f"{path[:80]!r} is not a full store path")
+            if self._store_dir is None:
+                if not directory.startswith("/") or posixpath.normpath(directory) != directory:
+                    self.fail(f"{path[:80]!r} is not a full store path")
+                self._store_dir = directory
+            if directory != self._store_dir:
+                self.fail(f"{path[:80]!r} is not directly below {self._store_dir}")
             try:
                 StorePath.parse_base(base_name)
             except StorePathError as error:
