@@ -223,7 +223,8 @@ def _variable(reader: _Reader) -> tuple[bytes, bytes]:
 
 
 # A string as Nix writes it: five characters are escaped, all other bytes stand for themselves.
-_STRING: Final = re.compile(rb'"([^"\\\n\r\t]*(?:\\["\\nrt][^"\\\n\r\t]*)*)"')
+# Possessive, so that no string, however hostile, makes the matching go back.
+_STRING: Final = re.compile(rb'"((?:[^"\\\n\r\t]++|\\["\\nrt])*+)"')
 _ESCAPED: Final = re.compile(rb'["\\\n\r\t]')
 _ESCAPE: Final = re.compile(rb"\\(.)")
 _TO_ESCAPE: Final = {b'"': rb"\"", b"\\": rb"\\", b"\n": rb"\n", b"\r": rb"\r", b"\t": rb"\t"}
