@@ -138,6 +138,13 @@ class Report(Record, frozen=True, kw_only=True):
     nonce: Annotated[str, msgspec.Meta(min_length=16, max_length=256)] | None = None
 
 
+class RunOutput(Report, frozen=True, kw_only=True):
+    """What `ec-verify run --json` prints: the report, and for each manifest path its verdict in words."""
+
+    paths: dict[str, PathVerdict] = {}
+    reasons: dict[str, str] = {}
+
+
 def pack_verdicts(verdicts: list[PathVerdict]) -> str:
     """Return one letter per path, compressed for the report."""
     return base64.b64encode(canonical.compress("".join(map(VERDICT_LETTERS.__getitem__, verdicts)).encode())).decode()

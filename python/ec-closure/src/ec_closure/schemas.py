@@ -9,12 +9,13 @@ import msgspec
 
 from ec_closure.manifest import Manifest
 from ec_closure.policy import Policy
-from ec_closure.report import ReportStatement
+from ec_closure.report import ReportStatement, RunOutput
 
 DOCUMENTS = {
     "closure-manifest.v1": Manifest,
     "policy.v1": Policy,
     "report.v1": ReportStatement,
+    "run-output.v1": RunOutput,
 }
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
+
 from ec_closure import policy as policies
 from ec_closure.policy import Policy
 from ec_closure.record import Line
-
 from ec_verify.errors import ConfigError
 from ec_verify.ghost.nix import NixSettings
 from ec_verify.location import STATE_DIR, STORE_DIR, StoreLocation
@@ -172,9 +172,7 @@ def load(path: Path | None) -> Settings:
         if source.exists() or source != Path(Config().policy):
             policy_bytes = read_file(source)
             policy = policies.decode(policy_bytes, what=str(source))
-    return Settings(
-        config, hashlib.sha256(config_bytes).hexdigest(), policy, hashlib.sha256(policy_bytes).hexdigest()
-    )
+    return Settings(config, hashlib.sha256(config_bytes).hexdigest(), policy, hashlib.sha256(policy_bytes).hexdigest())
 
 
 def read_file(path: Path) -> bytes:

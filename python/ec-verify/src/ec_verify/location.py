@@ -16,6 +16,11 @@ STORE_DIR = "/nix/store"
 STATE_DIR = "/nix/var/nix"
 
 
+def base_name(path: str) -> str:
+    """Return what follows the last slash: a store path's name inside the store directory."""
+    return path.rpartition("/")[2]
+
+
 @dataclass(frozen=True)
 class StoreLocation:
     """A store: *store_dir* and *state_dir* are logical, under *root*."""

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ec_closure.manifest import Manifest
     from ec_closure.store_db import PathInfo
-
     from ec_verify.observe.mounts import Mount
     from ec_verify.observe.running import Running
     from ec_verify.scan.entries import Entry

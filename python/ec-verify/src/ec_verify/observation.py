@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from ec_closure.errors import LocalError
 from ec_closure.store_db import StoreDatabase
-
+from ec_verify.location import base_name
 from ec_verify.model import Observation, Problem
-from ec_verify.observe import mounts, running
+from ec_verify.observe import mounts
 from ec_verify.scan.entries import unknown_entries
 from ec_verify.scan.metadata import Owner
 from ec_verify.scan.path import PathTask
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from ec_closure.manifest import Manifest
     from ec_closure.store_db import PathInfo
-
     from ec_verify.location import StoreLocation
     from ec_verify.observe.running import Running
     from ec_verify.scan.path import PathObservation
@@ -79,7 +77,7 @@ def observe(
     total(sum(task.size for task in todo))
     paths = look_at_all(todo, advance=advance)
     rows, paths = _again(location, rows, todo, paths)
-    known = {os.path.basename(path) for path in paths}
+    known = {base_name(path) for path in paths}
     return Observation(
         running=seen,
         mounts=tuple(mounts.over_store(location, mounts.observe())),

@@ -17,7 +17,6 @@ from ec_closure import manifest as manifests
 from ec_closure.errors import BadInputError, EcError
 from ec_fetch import errors as fetch
 from ec_fetch.client import TrustClient, TrustSettings
-
 from ec_verify.config import read_file
 from ec_verify.errors import ConfigError
 from ec_verify.model import Problem, TrustOutcome
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
     from ec_closure.manifest import Manifest
     from ec_fetch.trusted import TrustedState
-
     from ec_verify.config import Config
 
 # Most special first.
@@ -170,7 +168,9 @@ def _compare(given: ManifestFile, outcome: TrustOutcome, problems: list[Problem]
     digest = hashlib.sha256(read_file(given.path)).hexdigest()
     if digest != outcome.manifest_digest:
         problems.append(
-            Problem("EV107", f"{given.path} is not the manifest that the metadata name for this system ({outcome.target})")
+            Problem(
+                "EV107", f"{given.path} is not the manifest that the metadata name for this system ({outcome.target})"
+            )
         )
 
 

@@ -1,9 +1,9 @@
-"""Holds the namespaces of a ghost store. Run as a script: `python -I -B holder.py`, JSON lines on stdin.
+"""Holds the namespaces of a ghost store: `python -I -B holder.py`, JSON lines on standard input.
 
 It needs nothing but the standard library. The first line says how to enter; every further line is a
-list of steps (mounts, mostly), answered by one line each. When its standard input ends (because the verifier closed it, or died in
-whatever way) it exits, and as it is the first process of a PID namespace the kernel then kills all
-others in it and drops the mounts.
+list of steps (mounts, mostly), answered by one line each. When its standard input ends (because the
+verifier closed it, or died in whatever way) it exits, and as it is the first process of a PID
+namespace the kernel then kills all others in it and drops the mounts.
 """
 
 from __future__ import annotations
@@ -36,10 +36,8 @@ def _check(result: int, what: str) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int, data: str, what: str) -> None:
-    """mount(2)."""
-    _check(
-        _libc.mount(source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), data.encode()), what
-    )
+    """Mount, or raise a `StepError` that says what for."""
+    _check(_libc.mount(source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), data.encode()), what)
 
 
 def enter_namespaces(*, user: bool) -> None:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ec_verify.errors import GhostError
 
@@ -35,7 +35,7 @@ class Namespace:
         self.pid = 0
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Namespace:
+    def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-B", str(_HOLDER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )

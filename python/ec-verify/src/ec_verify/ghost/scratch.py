@@ -15,7 +15,7 @@ import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ec_verify.errors import ConfigError, GhostError
 
@@ -103,7 +103,7 @@ class Scratch:
         self.path = planned.directory / f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
         self._lock = -1
 
-    def __enter__(self) -> Scratch:
+    def __enter__(self) -> Self:
         try:
             self.plan.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             sweep(self.plan.directory)

@@ -9,14 +9,14 @@ import shutil
 import stat
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ec_closure.store_db import StoreDatabase
-
-from ec_verify.errors import GhostError
+from ec_verify.errors import CanaryError, GhostError
 from ec_verify.ghost.namespace import Namespace
 from ec_verify.ghost.nix import NixPrograms, NixRunner, NixSettings
 from ec_verify.ghost.scratch import Scratch, ScratchPlan
+from ec_verify.location import base_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,15 +54,13 @@ class Ghost:
         self._scratch = Path()
         self._room = Path()
 
-    def __enter__(self) -> Ghost:
+    def __enter__(self) -> Self:
         try:
             self._scratch = self._stack.enter_context(Scratch(self._plan)).path
             self.namespace = self._stack.enter_context(Namespace())
             self._furnish()
             self._cover()
-            self.nix = NixRunner(
-                self.namespace, self.location, self._programs, self._settings, self._room / "nix"
-            )
+            self.nix = NixRunner(self.namespace, self.location, self._programs, self._settings, self._room / "nix")
             self.nix.prepare()
             self._release_canary()
         except BaseException:
@@ -90,7 +88,7 @@ class Ghost:
             _take_over(self._seed.upper_directory, self.upper_directory)
         existing = [path for path in self._hide if os.path.lexists(self.location.physical(path))]
         self.namespace.perform(
-            [{"do": "whiteout", "at": str(self._room / "upper" / os.path.basename(path))} for path in existing]
+            [{"do": "whiteout", "at": str(self._room / "upper" / base_name(path))} for path in existing]
         )
 
     def _copy_database(self) -> None:
@@ -128,7 +126,7 @@ class Ghost:
         if result.exit != 0 or not self.location.is_store_path(path):
             raise GhostError(f"the canary was not added: {result.complaint()}")
         if not self.upper(path).exists() or os.path.lexists(self.location.physical(path)):
-            raise GhostError(
+            raise CanaryError(
                 "the ghost store is not private: a canary left it; nothing was built",
                 place=path,
                 hint="remove that path with nix-store --delete, and tell the project",
@@ -151,7 +149,7 @@ class Ghost:
 
     def upper(self, path: str) -> Path:
         """Return where the store path *path* lies if it was added inside."""
-        return self.upper_directory / os.path.basename(path)
+        return self.upper_directory / base_name(path)
 
     def path(self, path: str) -> Path:
         """Return where the store path *path* can be read, as it is seen inside."""

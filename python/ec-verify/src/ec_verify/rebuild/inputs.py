@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ec_closure import signing
-
 from ec_verify.rebuild.references import first_reason
 from ec_verify.scan.path import PathTask, look
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 
     from ec_closure.signing import Keyring
     from ec_closure.store_db import PathInfo
-
     from ec_verify.ghost.session import Ghost
     from ec_verify.source.graph import Graph
 
@@ -94,7 +92,9 @@ class Inputs:
         if seen.problem is not None:
             return f"the input {path} cannot be read"
         if row.ca is not None:
-            return None if seen.deserved == path else f"the input {path} does not have the content that its name demands"
+            return (
+                None if seen.deserved == path else f"the input {path} does not have the content that its name demands"
+            )
         if seen.nar_hash != row.nar_hash.sri:
             return f"the input {path} is corrupt"
         fingerprint = signing.fingerprint(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ec_closure.manifest import Manifest
     from ec_closure.policy import Level
-
     from ec_verify.source.graph import Graph
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ec_closure.store_db import StoreDatabase
-
 from ec_verify.ghost import database
+from ec_verify.location import base_name
 from ec_verify.model import OutputEvidence
 from ec_verify.rebuild.inputs import Inputs
 from ec_verify.rebuild.references import Reach
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from ec_closure.signing import Keyring
     from ec_closure.store_db import PathInfo
-
     from ec_verify.ghost.events import Activity
     from ec_verify.ghost.nix import NixResult
     from ec_verify.ghost.session import Ghost
@@ -110,9 +109,7 @@ def _collect(
     rows = _rows(ghost)
     ran = set(result.activity.builders)
     made = _hash_made(ghost, graph, rows, ran)
-    inputs = Inputs(
-        ghost, graph, rows, signed=expect.signed, observed=expect.observed, made=made, keys=expect.keys
-    )
+    inputs = Inputs(ghost, graph, rows, signed=expect.signed, observed=expect.observed, made=made, keys=expect.keys)
     references = {path: row.references for path, row in rows.items()}
     differing = {path for path, seen in made.items() if path in expect.signed and seen != expect.signed[path]}
     reach = Reach(references, differing)
@@ -151,7 +148,9 @@ def _rows(ghost: Ghost) -> dict[str, PathInfo]:
 def _hash_made(ghost: Ghost, graph: Graph, rows: Mapping[str, PathInfo], ran: set[str]) -> dict[str, str]:
     """Hash every output that a builder was seen to make, from the upper layer: never a row's word."""
     tasks = [
-        PathTask(path=path, physical=str(ghost.upper(path)), store_dir=ghost.location.store_dir, size=rows[path].nar_size)
+        PathTask(
+            path=path, physical=str(ghost.upper(path)), store_dir=ghost.location.store_dir, size=rows[path].nar_size
+        )
         for path in sorted(graph.outputs(ran & graph.derivations.keys()))
         if path in rows and os.path.lexists(ghost.upper(path))
     ]
@@ -167,7 +166,7 @@ def _failure(drv: str, ran: set[str], activity: Activity, result: NixResult) -> 
 
 
 def _strays(ghost: Ghost, rows: Mapping[str, PathInfo]) -> list[str]:
-    known = {os.path.basename(path) for path in rows}
+    known = {base_name(path) for path in rows}
     return sorted(
         entry.name
         for entry in ghost.upper_directory.iterdir()

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ec_closure.signing import Keyring
-
 from ec_verify.ghost.session import Ghost
 from ec_verify.model import OutputEvidence, Rebuild
 from ec_verify.rebuild import round as rounds
@@ -94,9 +93,7 @@ def attribute(
     It depends on what differs and who uses it, not on what happened to be tested together: that is
     why a subset of tests gives the verdicts that one at a time gives.
     """
-    differing = {
-        path for path, seen in evidence.items() if path in signed and seen.rebuilt not in (None, signed[path])
-    }
+    differing = {path for path, seen in evidence.items() if path in signed and seen.rebuilt not in (None, signed[path])}
     reach = Reach(references, differing)
     return {
         path: replace(seen, tainted_by=tuple(sorted(reach.of(graph.direct_inputs(seen.derivation)) - {path})))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ def unknown_entries(store: Path, known: Collection[str]) -> list[Entry]:
     Raises OSError when the directory cannot be listed.
     """
     found = []
-    for name in sorted(os.listdir(store)):
+    for name in sorted(entry.name for entry in store.iterdir()):
         if name in known:
             continue
         if name == _LINKS and stat.S_ISDIR((store / name).lstat().st_mode):

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import os
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ec_closure.nar.inspect import xattr_names
+
+if TYPE_CHECKING:
+    import os
+
+    from ec_closure.nar.inspect import Inspector
 
 AnomalyKind = Literal["mode", "owner", "mtime", "setid", "xattr"]
 
 MAX_ANOMALIES = 50
 # Labels that the running kernel's security module puts on every file; they say nothing about the path.
 _LABELS = frozenset(
-    {"security.selinux", "security.SMACK64", "security.SMACK64EXEC", "security.apparmor", "security.ima", "security.evm"}
+    {
+        "security.selinux",
+        "security.SMACK64",
+        "security.SMACK64EXEC",
+        "security.apparmor",
+        "security.ima",
+        "security.evm",
+    }
 )
+# What Nix sets every time stamp to: one second after the epoch.
+_CANONICAL_TIME = 1_000_000_000
 _SET_ID = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 
 
@@ -42,14 +54,14 @@ class Owner:
         return cls(store.st_uid, tuple({store.st_gid, 0} if store.st_uid == 0 else {store.st_gid}))
 
 
-def inspector(owner: Owner, found: list[Anomaly]) -> Callable[[bytes, os.stat_result, int | None, tuple[int, bytes] | None], None]:
+def inspector(owner: Owner, found: list[Anomaly]) -> Inspector:
     """Return an inspector for `ec_closure.nar.dump` that adds to *found*, `MAX_ANOMALIES` at most."""
     uid, gids = owner.uid, owner.gids
 
     def inspect(relative: bytes, status: os.stat_result, fd: int | None, link: tuple[int, bytes] | None) -> None:
         mode = status.st_mode
         good = mode in (0o100444, 0o100555, 0o040555) or stat.S_ISLNK(mode)
-        if good and status.st_uid == uid and status.st_gid in gids and status.st_mtime_ns == 1_000_000_000:
+        if good and status.st_uid == uid and status.st_gid in gids and status.st_mtime_ns == _CANONICAL_TIME:
             names = xattr_names(fd, link)
             if not names:
                 return
@@ -72,7 +84,7 @@ def _judge(relative: bytes, status: os.stat_result, names: list[str], uid: int, 
             found.append(Anomaly("mode", where, f"mode {stat.S_IMODE(mode):04o}"))
     if status.st_uid != uid or status.st_gid not in gids:
         found.append(Anomaly("owner", where, f"owner {status.st_uid}:{status.st_gid}, not {uid}:{gids[0]}"))
-    if status.st_mtime_ns != 1_000_000_000:
+    if status.st_mtime_ns != _CANONICAL_TIME:
         found.append(Anomaly("mtime", where, f"time stamp {status.st_mtime}"))
     strange = sorted(set(names) - _LABELS)
     if strange:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ec_closure.content_address import ContentAddress, recompute, store_path_of
 from ec_closure.errors import EcError
-from ec_closure.hashes import Hash
 from ec_closure.nar.errors import TreeChangedError, UnsupportedFileError
 from ec_closure.nar.hash import hash_path
 from ec_closure.store_path import StorePath
-
 from ec_verify.scan.metadata import Anomaly, Owner, inspector
+
+if TYPE_CHECKING:
+    from ec_closure.hashes import Hash
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from ec_verify.scan.path import PathObservation, PathTask, look
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 # Below this many bytes a pool costs more than it brings.
 _WORTH_A_POOL = 64 << 20

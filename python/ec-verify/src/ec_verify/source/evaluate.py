@@ -12,7 +12,6 @@ from ec_verify.source.graph import Graph
 
 if TYPE_CHECKING:
     from ec_closure.manifest import Manifest
-
     from ec_verify.ghost.session import Ghost
 
 # Both from "nix eval --help" and from the store's own hand: what must not have a say (pitfalls P23, P30).
@@ -23,7 +22,7 @@ HERMETIC = (
     "--no-write-lock-file",
     "--no-registries",
 )
-_NEEDS_BUILD = re.compile(r"import.from.derivation|while evaluating.*is disallowed|allow-import-from-derivation", re.I)
+_NEEDS_BUILD = re.compile(r"import.from.derivation|allow-import-from-derivation|is disallowed", re.IGNORECASE)
 _ATTR = re.compile(r"^[A-Za-z0-9_.+@'\"-]+$")
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ec_closure.derivation import Derivation
 from ec_closure.errors import LimitError
-
 from ec_verify.errors import NixError
 
 if TYPE_CHECKING:
@@ -50,7 +49,9 @@ class Graph:
 
     def outputs(self, derivations: Iterable[str]) -> set[str]:
         """Return the output paths of *derivations*."""
-        return {output.path for path in derivations for output in self.derivations[path].outputs.values() if output.path}
+        return {
+            output.path for path in derivations for output in self.derivations[path].outputs.values() if output.path
+        }
 
     def direct_inputs(self, derivation: str) -> set[str]:
         """Return the store paths that the builder of *derivation* is given, without what these refer to."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
+
 from ec_closure import strict_json
 from ec_closure.content_address import source_store_path
 from ec_closure.errors import BadInputError

@@ -12,14 +12,12 @@ from ec_closure.content_address import source_store_path
 from ec_closure.errors import BadInputError, EcError
 from ec_closure.nar.hash import hash_path
 from ec_closure.store_path import StorePath
-
 from ec_verify.model import InputCheck, Problem
 from ec_verify.observe.running import store_path_behind
 from ec_verify.source.lockfile import LockedInput, locked_inputs
 
 if TYPE_CHECKING:
     from ec_closure.manifest import Manifest
-
     from ec_verify.location import StoreLocation
 
 
@@ -57,7 +55,9 @@ def check(
                 )
             elif found != locked.nar_hash.sri:
                 problems.append(
-                    Problem("EV402", f"the locked input {locked.name} is not what the lock file pins", locked.store_path)
+                    Problem(
+                        "EV402", f"the locked input {locked.name} is not what the lock file pins", locked.store_path
+                    )
                 )
     except BadInputError as error:
         problems.append(Problem("EV405", f"the lock file cannot be used: {error}", path))

@@ -1,0 +1,108 @@
+"""`ec-verify explain`: why one store path has the verdict it has."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import msgspec
+
+from ec_closure.errors import UsageError
+from ec_closure.store_db import StoreDatabase
+from ec_verify import trust as trusts
+from ec_verify.commands.options import Common, Trust
+from ec_verify.commands.status import last_run
+from ec_verify.observe import running
+from ec_verify.scan.metadata import Owner
+from ec_verify.scan.path import PathTask, look
+from ec_verify.state import State
+
+
+def explain(path: str, /, *, common: Common = Common(), trust: Trust = Trust()) -> int:
+    """Show everything known about one store path: signed, registered, on disk, and at the last run.
+
+    Parameters
+    ----------
+    path: str
+        A store path, or a link that leads to one.
+    """
+    settings = common.settings()
+    location = settings.config.location
+    wanted = running.store_path_behind(location, path)
+    if wanted is None:
+        raise UsageError(f"{path} leads to no store path of {location.store_dir}")
+    seen = running.observe(location, settings.config.system)
+    established = trusts.establish(
+        settings.config,
+        seen.current,
+        seen.generations,
+        time=trust.reference_time(),
+        offline=trust.offline or trust.manifest is None,
+        given=trust.manifest_file(),
+    )
+    facts: dict[str, Any] = {"path": wanted}
+    record = None
+    for manifest in (established.manifest, *established.others):
+        record = next((one for one in manifest.paths if one.path == wanted), None) if manifest else None
+        if record is not None and manifest is not None:
+            facts["signed"] = {
+                "release": manifest.release.tag,
+                "narHash": record.nar_hash,
+                "narSize": record.nar_size,
+                "origin": record.origin + (f" ({record.cache})" if record.cache else ""),
+                "deriver": record.deriver,
+                "references": list(manifest.references_of(record)),
+            }
+            break
+    with StoreDatabase.open(location.state, store_dir=location.store_dir) as database:
+        row = database.path_info(wanted)
+    if row is not None:
+        facts["registered"] = {
+            "narHash": row.nar_hash.sri,
+            "narSize": row.nar_size,
+            "deriver": row.deriver,
+            "contentAddress": row.ca,
+            "signatures": list(row.signatures),
+            "references": list(row.references),
+        }
+    ca = record.ca if record is not None else row.ca if row is not None else None
+    observed = look(
+        PathTask(
+            path=wanted,
+            physical=str(location.physical(wanted)),
+            store_dir=location.store_dir,
+            ca=ca,
+            references=row.references if row is not None else (),
+            owner=Owner.of(location.store.stat()),
+        )
+    )
+    facts["onDisk"] = {
+        "narHash": observed.nar_hash,
+        "narSize": observed.nar_size,
+        "problem": observed.detail or None,
+        "deservedPath": observed.deserved,
+        "metadata": [f"{one.relative or '.'}: {one.detail}" for one in observed.anomalies],
+    }
+    last = last_run(State(settings.config.state))
+    if last is not None:
+        facts["lastRun"] = {
+            "verdict": last.paths.get(wanted, "not in the manifest"),
+            "reason": last.reasons.get(wanted),
+            "findings": [f"{one.code} {one.message}" for one in last.findings if one.path == wanted],
+        }
+    _print(facts, as_json=common.json)
+    return 0
+
+
+def _print(facts: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode() + "\n")
+        return
+    for title, value in facts.items():
+        if not isinstance(value, dict):
+            sys.stdout.write(f"{title}: {value}\n")
+            continue
+        sys.stdout.write(f"{title}:\n")
+        for name, inner in value.items():
+            shown = ("\n" + " " * 19).join(inner) or "none" if isinstance(inner, list) else inner
+            sys.stdout.write(f"  {name + ':':16} {shown if shown is not None else '-'}\n")

@@ -1,0 +1,99 @@
+"""Options that several subcommands share, and what is read from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from ec_closure.errors import UsageError
+from ec_verify import config as configuration
+from ec_verify import logs
+from ec_verify.config import Settings, StoreTable
+from ec_verify.progress import Progress, choose
+from ec_verify.trust import ManifestFile
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common:
+    """What every command takes."""
+
+    config: Annotated[Path | None, Parameter(help="The configuration [/etc/ec-verify/verify.toml].")] = None
+    root: Annotated[str | None, Parameter(help="Look at the store under this root.")] = None
+    store_dir: Annotated[str | None, Parameter(help="Look at this store directory.")] = None
+    state_dir: Annotated[str | None, Parameter(help="Nix's state directory that belongs to it.")] = None
+    json: Annotated[bool, Parameter(help="Print the result as JSON.", negative=())] = False
+    quiet: Annotated[bool, Parameter(name=["--quiet", "-q"], help="No progress, warnings only.", negative=())] = False
+    verbose: Annotated[bool, Parameter(name=["--verbose", "-v"], help="Say more.", negative=())] = False
+
+    def settings(self) -> Settings:
+        """Load the configuration with the options laid over it. Raises `ConfigError`."""
+        logs.configure("quiet" if self.quiet else "verbose" if self.verbose else "normal")
+        loaded = configuration.load(self.config)
+        store = loaded.config.store
+        table = StoreTable(
+            root=_absolute(self.root, "--root") or store.root,
+            dir=_absolute(self.store_dir, "--store-dir") or store.dir,
+            state=_absolute(self.state_dir, "--state-dir") or store.state,
+        )
+        settings = Settings(
+            msgspec.structs.replace(loaded.config, store=table),
+            loaded.config_digest,
+            loaded.policy,
+            loaded.policy_digest,
+        )
+        _ = settings.config.location  # raises when the three do not fit together
+        return settings
+
+    def progress(self) -> Progress:
+        """Return where progress is drawn."""
+        return choose(quiet=self.quiet)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Trust:
+    """Whom to believe, and when."""
+
+    time: Annotated[str | None, Parameter(help="Judge as if it were this time (2026-11-20T21:00:00Z) [now].")] = None
+    offline: Annotated[bool, Parameter(help="Use the last verified metadata.", negative=())] = False
+    manifest: Annotated[
+        Path | None, Parameter(help="A manifest inside a release directory (download/<tag>/), instead of the network.")
+    ] = None
+    trust_root: Annotated[Path | None, Parameter(help="The TUF root that --manifest is verified against.")] = None
+
+    def reference_time(self) -> datetime:
+        """Return the time to judge by. Raises `UsageError`."""
+        if self.time is None:
+            return datetime.now(UTC)
+        try:
+            found = datetime.fromisoformat(self.time)
+        except ValueError as error:
+            raise UsageError(f"--time {self.time!r}: {error}", hint="write 2026-11-20T21:00:00Z") from error
+        if found.tzinfo is None:
+            raise UsageError(f"--time {self.time!r} has no time zone", hint="write 2026-11-20T21:00:00Z")
+        return found
+
+    def manifest_file(self) -> ManifestFile | None:
+        """Return the manifest given by hand, if one is. Raises `UsageError`."""
+        if self.manifest is None:
+            if self.trust_root is not None:
+                raise UsageError("--trust-root goes with --manifest")
+            return None
+        if self.trust_root is None:
+            raise UsageError("--manifest needs --trust-root", hint="name the root.json that you trust")
+        return ManifestFile(self.manifest, self.trust_root)
+
+
+def _absolute(value: str | None, option: str) -> str | None:
+    if value is None:
+        return None
+    path = Path(value).absolute()
+    if option != "--root" and not value.startswith("/"):
+        raise UsageError(f"{option} {value!r} is not absolute")
+    return str(path)

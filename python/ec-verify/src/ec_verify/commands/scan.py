@@ -1,0 +1,11 @@
+"""`ec-verify scan`: hash the store and judge it."""
+
+from __future__ import annotations
+
+from ec_verify.commands.options import Common, Trust
+from ec_verify.commands.run import look
+
+
+def scan(*, common: Common = Common(), trust: Trust = Trust()) -> int:
+    """Verify at level bytes: hash the store and judge it. Writes no report."""
+    return look("bytes", common, trust)

@@ -1,0 +1,138 @@
+"""Which level was reached, and what was not checked and why. A level with a hole is not reached."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ec_closure.policy import LEVELS
+from ec_closure.report import Coverage
+
+if TYPE_CHECKING:
+    from ec_closure.policy import Level
+    from ec_verify.judge.case import Case, PathJudgement
+
+_CONCLUSIVE = frozenset({"rebuilt", "fixed", "unreproducible", "inherited", "corrupt", "missing"})
+# What step 2 does not look at yet; a report must say so (feature F60).
+_NOT_OBSERVED = ("boot files", "overlay upper layer", "/etc and units", "processes", "kernel modules")
+
+
+def level_reached(case: Case, paths: tuple[PathJudgement, ...]) -> Level | None:
+    """Return the highest level up to the asked one of which nothing is unchecked."""
+    reached: Level | None = None
+    for level in LEVELS[: LEVELS.index(case.level) + 1]:
+        if not _holds(case, level, paths):
+            break
+        reached = level
+    return reached
+
+
+def _holds(case: Case, level: Level, paths: tuple[PathJudgement, ...]) -> bool:
+    match level:
+        case "bytes":
+            return (
+                case.manifest is not None
+                and case.self_test is None
+                and not case.observation.problems
+                and not case.observation.partial
+                and all(judgement.verdict != "unchecked" for judgement in paths)
+            )
+        case "source":
+            return case.evaluation is not None and case.evaluation.drv_path is not None
+        case "rebuild":
+            return _rebuilt(case, [path for path in paths if path.record.origin != "substituted"])
+        case "full":
+            complete = case.rebuild is not None and all(
+                seen.rebuilt is not None for seen in case.rebuild.outputs.values()
+            )
+            return complete and _rebuilt(case, list(paths))
+
+
+def _rebuilt(case: Case, paths: list[PathJudgement]) -> bool:
+    return (
+        case.rebuild is not None
+        and case.rebuild.unavailable is None
+        and not case.rebuild.problems
+        and all(judgement.verdict in _CONCLUSIVE for judgement in paths)
+    )
+
+
+def coverage(case: Case, paths: tuple[PathJudgement, ...]) -> tuple[Coverage, ...]:
+    """Return what each step covered."""
+    return (_trust(case), _bytes(case, paths), _running(case), _source(case), _rebuild(case, paths))
+
+
+def _status(done: int, total: int) -> str:
+    if done == total and total:
+        return "done"
+    return "partly" if done else "not done"
+
+
+def _entry(step: str, done: int, total: int, reasons: Counter[str] | dict[str, int]) -> Coverage:
+    status = _status(done, total)
+    return Coverage(
+        step=step,
+        status="done" if status == "done" else "partly" if status == "partly" else "not done",
+        done=done,
+        total=total,
+        reasons={reason[:1000]: count for reason, count in sorted(reasons.items())},
+    )
+
+
+def _trust(case: Case) -> Coverage:
+    reasons = Counter(problem.message for problem in case.trust.problems)
+    if case.trust.offline:
+        reasons["last verified metadata were used, not fresh ones"] += 1
+    return _entry("trust", int(case.manifest is not None), 1, reasons)
+
+
+def _bytes(case: Case, paths: tuple[PathJudgement, ...]) -> Coverage:
+    seen = case.observation.paths
+    unread = Counter(look.detail or "not read" for look in seen.values() if look.problem in ("unreadable", "changed"))
+    unread.update(case.observation.partial)
+    if case.manifest is None:
+        unread["no manifest: compared with the database and with content addresses only"] = 1
+    return _entry(
+        "bytes",
+        len(seen) - sum(look.problem in ("unreadable", "changed") for look in seen.values()),
+        max(len(seen), len(paths)),
+        unread,
+    )
+
+
+def _running(case: Case) -> Coverage:
+    done = 5 - len(case.observation.running.unobserved)
+    reasons = Counter(case.observation.running.unobserved)
+    reasons.update(f"{what}: not observed by this version" for what in _NOT_OBSERVED)
+    return _entry("running state", done, 5 + len(_NOT_OBSERVED), reasons)
+
+
+def _source(case: Case) -> Coverage:
+    if LEVELS.index(case.level) < LEVELS.index("source"):
+        return _entry("source", 0, 0, {f"level {case.level} does not evaluate": 1})
+    evaluation = case.evaluation
+    if evaluation is None:
+        return _entry("source", 0, 1, {"not evaluated": 1})
+    trees = len(evaluation.inputs) + 1
+    return _entry(
+        "source",
+        sum(check.seen is not None for check in evaluation.inputs)
+        + (evaluation.flake is not None)
+        + (evaluation.drv_path is not None),
+        trees + 1,
+        Counter(problem.message for problem in evaluation.problems),
+    )
+
+
+def _rebuild(case: Case, paths: tuple[PathJudgement, ...]) -> Coverage:
+    if case.level not in ("rebuild", "full"):
+        return _entry("rebuild", 0, 0, {f"level {case.level} does not rebuild": 1})
+    done = [judgement for judgement in paths if judgement.verdict in _CONCLUSIVE]
+    reasons = Counter(
+        judgement.reason.split("\n")[0] or judgement.verdict
+        for judgement in paths
+        if judgement.verdict not in _CONCLUSIVE
+    )
+    if case.rebuild is not None and case.rebuild.build_only:
+        reasons["build-only outputs, rebuilt but in no manifest to compare with"] = case.rebuild.build_only
+    return _entry("rebuild", len(done), len(paths), reasons)

@@ -1,0 +1,81 @@
+"""The verdict on every path of the manifest. Design §5 lists what each word means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ec_verify.judge.case import Case, PathJudgement
+
+if TYPE_CHECKING:
+    from ec_closure.manifest import PathRecord
+    from ec_verify.scan.path import PathObservation
+
+_NAMED_CAUSES = 3
+
+
+def judge_paths(case: Case) -> tuple[PathJudgement, ...]:
+    """Return one judgement per path, in the manifest's order; none without a manifest."""
+    if case.manifest is None:
+        return ()
+    return tuple(_judge(case, record, case.observation.paths.get(record.path)) for record in case.manifest.paths)
+
+
+def _judge(case: Case, record: PathRecord, seen: PathObservation | None) -> PathJudgement:
+    if seen is None:
+        return PathJudgement(record, "unchecked", "it was not looked at")
+    match seen.problem:
+        case "missing":
+            return PathJudgement(record, "missing", seen.detail)
+        case "unarchivable":
+            return PathJudgement(record, "corrupt", seen.detail)
+        case "unreadable" | "changed":
+            return PathJudgement(record, "unchecked", seen.detail)
+    if seen.nar_hash != record.nar_hash:
+        return PathJudgement(record, "corrupt", _repair(case, record))
+    if record.ca is not None:
+        if seen.deserved != record.path:
+            return PathJudgement(record, "corrupt", f"its bytes deserve the name {seen.deserved}")
+        return PathJudgement(record, "fixed")
+    return _judge_rebuild(case, record)
+
+
+def _repair(case: Case, record: PathRecord) -> str:
+    evidence = case.rebuild.outputs.get(record.path) if case.rebuild else None
+    if evidence is not None and evidence.rebuilt == record.nar_hash and evidence.unsound is None:
+        return "a rebuild gives the signed bytes: it was altered here, or the disk is failing"
+    return ""
+
+
+def _judge_rebuild(case: Case, record: PathRecord) -> PathJudgement:
+    reason = _why_not_rebuilt(case, record)
+    if reason is not None or case.rebuild is None:
+        return PathJudgement(record, "matches", reason or "")
+    evidence = case.rebuild.outputs[record.path]
+    if evidence.rebuilt is None:
+        return PathJudgement(record, "unbuildable", evidence.failure or "its builder made nothing")
+    if evidence.unsound is not None:
+        return PathJudgement(record, "matches", f"rebuilt, but that proves nothing: {evidence.unsound}")
+    if evidence.rebuilt != record.nar_hash:
+        return PathJudgement(record, "unreproducible", "rebuilt from the signed inputs it comes out otherwise")
+    if evidence.tainted_by:
+        causes = ", ".join(evidence.tainted_by[:_NAMED_CAUSES])
+        more = " …" if len(evidence.tainted_by) > _NAMED_CAUSES else ""
+        return PathJudgement(record, "inherited", f"only because of {causes}{more}")
+    return PathJudgement(record, "rebuilt")
+
+
+def _why_not_rebuilt(case: Case, record: PathRecord) -> str | None:
+    if case.level not in ("rebuild", "full"):
+        return f"level {case.level} does not rebuild"
+    if record.origin == "substituted" and case.level == "rebuild":
+        return f"CI took it from a cache ({record.cache}); level full rebuilds it"
+    rebuild = case.rebuild
+    if rebuild is None:
+        return "not rebuilt: the source was not evaluated"
+    if rebuild.unavailable is not None:
+        return f"not rebuilt: {rebuild.unavailable}"
+    if record.path in rebuild.skipped:
+        return f"not rebuilt: {rebuild.skipped[record.path]}"
+    if record.path not in rebuild.outputs:
+        return "not rebuilt: no derivation of the source makes it"
+    return None

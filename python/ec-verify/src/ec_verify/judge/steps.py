@@ -1,0 +1,114 @@
+"""Findings of the other steps: trust (EV1xx), running state (EV3xx), source (EV4xx), rebuild (EV5xx)."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ec_closure.report import Freshness
+from ec_closure.store_path import StorePath
+from ec_verify.location import base_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ec_closure.policy import Unreproducible
+    from ec_closure.report import Finding
+    from ec_verify.judge.case import Case, PathJudgement
+
+_DAY = 86400
+
+
+def judge_trust(case: Case) -> tuple[list[Finding], Freshness]:
+    """Judge what signed metadata say about the running release."""
+    trust = case.trust
+    findings = case.raise_problems(trust.problems)
+    freshness = case.policy.freshness
+    if trust.metadata_age is not None and trust.metadata_age > freshness.max_age_days * _DAY:
+        days = trust.metadata_age // _DAY
+        findings.append(
+            case.finding(
+                "EV112", f"the last verified metadata are {days} days old; {freshness.max_age_days} are allowed"
+            )
+        )
+    if trust.manifest is not None:
+        release = trust.manifest.release
+        if release.version in trust.withdrawn:
+            findings.append(case.finding("EV109", f"release {release.tag} (version {release.version}) was withdrawn"))
+        if release.version < trust.min_version:
+            findings.append(
+                case.finding("EV110", f"release version {release.version} is below the minimum {trust.min_version}")
+            )
+        if trust.newer_releases is not None and trust.newer_releases > freshness.max_lag:
+            findings.append(
+                case.finding("EV111", f"{trust.newer_releases} newer releases exist; {freshness.max_lag} are allowed")
+            )
+    return findings, Freshness(
+        lag=trust.newer_releases, latest_version=trust.latest_version, metadata_age=trust.metadata_age
+    )
+
+
+def judge_running(case: Case) -> Iterable[Finding]:
+    """Judge whether what runs, what was booted and what will boot are one system."""
+    seen = case.observation.running
+    if seen.current is None:
+        yield case.finding("EV301", "no link says which system runs")
+    trusted = {manifest.system.out_path for manifest in case.trust.others}
+    if seen.profile != seen.current:
+        if seen.profile in trusted:
+            yield case.finding("EV304", f"the profile names another trusted system: {seen.profile}", seen.profile)
+        else:
+            yield case.finding("EV302", f"the system profile names {seen.profile}, not {seen.current}", seen.profile)
+    if seen.booted is not None and seen.booted != seen.current:
+        yield case.finding("EV304", f"{seen.booted} was booted, {seen.current} is current", seen.booted)
+    if seen.command_line_init is not None and seen.booted is not None and seen.command_line_init != seen.booted:
+        yield case.finding("EV305", f"the kernel was started for {seen.command_line_init}", seen.command_line_init)
+    for mount in case.observation.mounts:
+        yield case.finding("EV303", f"{mount.kind} ({mount.source}) is mounted over {mount.point}", mount.point)
+
+
+def judge_source(case: Case) -> Iterable[Finding]:
+    """Judge what the embedded flake evaluates to."""
+    evaluation, manifest = case.evaluation, case.manifest
+    if evaluation is None:
+        return
+    yield from case.raise_problems(evaluation.problems)
+    if evaluation.drv_path is None or manifest is None:
+        return
+    if evaluation.drv_path != manifest.system.drv_path:
+        yield case.finding(
+            "EV403", f"it evaluates to {evaluation.drv_path}; CI built {manifest.system.drv_path}", evaluation.drv_path
+        )
+    if evaluation.out_path != case.observation.running.current:
+        yield case.finding(
+            "EV404", f"it describes {evaluation.out_path}; {case.observation.running.current} runs", evaluation.out_path
+        )
+
+
+def judge_rebuild(case: Case, paths: tuple[PathJudgement, ...]) -> Iterable[Finding]:
+    """Judge what rebuilding showed. Root causes only: what inherits is counted, not listed."""
+    if case.rebuild is None:
+        return
+    yield from case.raise_problems(case.rebuild.problems)
+    for judgement in paths:
+        path = judgement.record.path
+        if judgement.verdict == "unbuildable":
+            yield case.finding("EV502", f"{base_name(path)}: {judgement.reason}", path)
+        elif judgement.verdict == "unreproducible":
+            yield _unreproducible(case, path)
+    if case.rebuild.strays:
+        yield case.finding("EV503", f"{len(case.rebuild.strays)} stray entries, the first {case.rebuild.strays[0]}")
+
+
+def _unreproducible(case: Case, path: str) -> Finding:
+    name = base_name(path)
+    known: Unreproducible | None = case.policy.known_unreproducible(StorePath.parse(path, case.store_dir).name)
+    if known is None:
+        return case.finding("EV501", f"{name} comes out otherwise when rebuilt from the signed inputs", path)
+    today = datetime.datetime.fromtimestamp(case.time, datetime.UTC).date()
+    if known.expires < today:
+        return case.finding("EV504", f"{name}: the entry {known.pattern!r} expired on {known.expires}", path)
+    finding = case.finding("EV501", f"{name} is known not to reproduce: {known.reason} ({known.owner})", path)
+    return msgspec.structs.replace(finding, severity="info")

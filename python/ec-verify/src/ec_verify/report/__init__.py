@@ -1,0 +1,1 @@
+"""Step 7, report: say it, signed, whatever it is."""

@@ -1,0 +1,55 @@
+"""Writing, keeping and sending the report of one run."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ec_verify.report import build, metrics
+from ec_verify.report.submit import Dashboard, Spool
+from ec_verify.state import State, boot_id, write_file
+
+if TYPE_CHECKING:
+    from ec_closure.report import RunOutput
+    from ec_verify.config import Settings
+    from ec_verify.run import Outcome
+
+LAST_RUN = "last-run.json"
+
+
+def deliver(settings: Settings, state: State, outcome: Outcome, *, started: datetime, nonce: str | None) -> RunOutput:
+    """Sign the report, write it, its metrics and its summary, and send it with whatever waits."""
+    config = settings.config
+    counter = state.next_counter()
+    occasion = build.Occasion(started, datetime.now(UTC), boot_id(), counter, nonce)
+    output = build.build(settings, outcome, occasion)
+    signer = state.key()
+    about = build.subject(outcome)
+    envelope = build.signed(output, about, signer)
+    directory = Path(config.report.directory) if config.report.directory else config.state / "reports"
+    name = f"{occasion.finished:%Y%m%dT%H%M%SZ}-{counter:08d}"
+    write_file(directory / f"{name}.report.json", envelope, mode=0o644)
+    summary = build.signed_summary(output, about, signer, hashlib.sha256(envelope).hexdigest())
+    if summary is not None:
+        write_file(directory / f"{name}.vsa.json", summary, mode=0o644)
+    _prune(directory, config.report.keep)
+    if config.report.textfile:
+        write_file(Path(config.report.textfile), metrics.render(output).encode(), mode=0o644)
+    state.write(LAST_RUN, msgspec.json.encode(output, order="sorted"))
+    dashboard = Dashboard.of(config.report)
+    if dashboard is not None:
+        spool = Spool(config.state / "spool")
+        # Through the spool always: a run killed while sending has lost nothing.
+        spool.add(name, envelope)
+        spool.send(dashboard)
+    return output
+
+
+def _prune(directory: Path, keep: int) -> None:
+    for suffix in ("report", "vsa"):
+        for stale in sorted(directory.glob(f"*.{suffix}.json"))[:-keep]:
+            stale.unlink(missing_ok=True)

@@ -1,0 +1,169 @@
+"""One run: steps 0 to 6 of design §5, in order. The numbers in the comments are those of the design."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ec_closure.errors import EcError
+from ec_closure.policy import LEVELS
+from ec_verify import observation as observations
+from ec_verify import trust as trusts
+from ec_verify import watch
+from ec_verify.errors import CanaryError
+from ec_verify.ghost.gc_guard import temporary_roots
+from ec_verify.ghost.nix import NixPrograms
+from ec_verify.ghost.scratch import plan as plan_scratch
+from ec_verify.ghost.session import Ghost
+from ec_verify.judge import Case, judge
+from ec_verify.model import Evaluation, Problem, Rebuild
+from ec_verify.observe import running
+from ec_verify.rebuild.plan import plan
+from ec_verify.rebuild.run import rebuild
+from ec_verify.selftest import self_test
+from ec_verify.source.evaluate import evaluate
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ec_closure.policy import Level
+    from ec_verify.config import Settings
+    from ec_verify.judge import Judgement
+    from ec_verify.model import Observation, TrustOutcome
+    from ec_verify.progress import Progress
+    from ec_verify.trust import ManifestFile
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of one run. *time* is the reference time; *offline* uses the last verified metadata."""
+
+    level: Level
+    time: datetime
+    offline: bool = False
+    manifest: ManifestFile | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The case and the judgement on it, with the version of Nix that worked for it."""
+
+    case: Case
+    judgement: Judgement
+    nix_version: str | None
+
+
+def run(settings: Settings, request: Request, progress: Progress) -> Outcome:
+    """Carry out one run. Raises `EcError` when there is nothing to judge: no store, no usable configuration."""
+    location = settings.config.location
+    # 0. Self-test
+    failure = self_test()
+    # 1. Trust. What runs must be known first, since the manifest is that of the running system.
+    with progress.stage("trust: metadata and manifest"):
+        seen = running.observe(location, settings.config.system)
+        trust = trusts.establish(
+            settings.config,
+            seen.current,
+            [path for path in (seen.booted, seen.profile, *seen.generations) if path is not None],
+            time=request.time,
+            offline=request.offline,
+            given=request.manifest,
+        )
+    manifests = tuple(one for one in (trust.manifest, *trust.others) if one is not None)
+    examined = sorted({record.path for one in manifests for record in one.paths})
+    with temporary_roots(location, examined) as unrooted:
+        if unrooted is not None:
+            log.info("paths are not protected from garbage collection", reason=unrooted)
+        before = watch.snapshot(location, examined)
+        # 2. Observe, 3. Bytes
+        with progress.stage("bytes: hashing the store", unit="bytes") as stage:
+            observed = observations.observe(location, seen, manifests, total=stage.total, advance=stage.advance)
+        # 4. Source, 5. Rebuild
+        evaluation, rebuilt, version = _source_and_rebuild(settings, request, trust, observed, progress)
+        moved = watch.changed(before, watch.snapshot(location, examined))
+    if moved:
+        problem = Problem(
+            "EV505", f"{len(moved)} examined paths changed during the run, the first {moved[0]}", moved[0]
+        )
+        observed = replace(observed, problems=(*observed.problems, problem), partial=("the store changed",))
+    # 6. Judge
+    case = Case(
+        level=request.level,
+        policy=settings.policy,
+        time=int(request.time.timestamp()),
+        store_dir=location.store_dir,
+        trust=trust,
+        observation=observed,
+        evaluation=evaluation,
+        rebuild=rebuilt,
+        self_test=failure,
+    )
+    return Outcome(case, judge(case), version)
+
+
+def _source_and_rebuild(
+    settings: Settings, request: Request, trust: TrustOutcome, observed: Observation, progress: Progress
+) -> tuple[Evaluation | None, Rebuild | None, str | None]:
+    if LEVELS.index(request.level) < LEVELS.index("source"):
+        return None, None, None
+    config = settings.config
+    attr = config.source.attr or (trust.manifest.system.attr if trust.manifest else "")
+    evaluation: Evaluation | None = None
+    version = None
+    try:
+        programs = NixPrograms.find(config.nix.program)
+        version = programs.version
+        nix = config.nix_settings(settings.policy)
+        scratch = plan_scratch(config.rebuild.scratch, config.state)
+        with Ghost(config.location, programs, nix, scratch) as ghost:
+            with progress.stage("source: evaluating the embedded flake"):
+                evaluation, graph = evaluate(ghost, config.source.flake, attr, trust.manifest)
+            if graph is None or trust.manifest is None or request.level == "source":
+                return evaluation, None, version
+            wanted = plan(graph, trust.manifest, request.level)
+            with progress.stage("rebuild: running builders in the ghost") as stage:
+                stage.total(len(wanted.derivations))
+
+                def builder(derivation: str, started: bool) -> None:  # noqa: FBT001 - the events' signature
+                    if started:
+                        stage.note(derivation[len(config.location.store_dir) + 34 : -4])
+                    else:
+                        stage.advance()
+
+                rebuilt = rebuild(
+                    ghost,
+                    graph,
+                    wanted,
+                    signed={record.path: record.nar_hash for record in trust.manifest.paths},
+                    observed={
+                        path: seen.nar_hash for path, seen in observed.paths.items() if seen.nar_hash is not None
+                    },
+                    programs=programs,
+                    settings=nix,
+                    scratch=scratch,
+                    progress=builder,
+                )
+            return evaluation, rebuilt, version
+    except CanaryError as error:
+        problem = Problem("EV506", str(error), error.place)
+    except EcError as error:
+        log.warning("no ghost store", reason=str(error), hint=error.hint)
+        problem = Problem("EV405", f"{error}" + (f" ({error.hint})" if error.hint else ""))
+    return _interrupted(evaluation, problem, attr, version)
+
+
+def _interrupted(
+    evaluation: Evaluation | None, problem: Problem, attr: str, version: str | None
+) -> tuple[Evaluation, Rebuild | None, str | None]:
+    if evaluation is None:
+        return Evaluation(flake=None, attr=attr, problems=(problem,)), None, version
+    unavailable = Rebuild(unavailable=problem.message, problems=(replace(problem, code=_rebuild_code(problem)),))
+    return evaluation, unavailable, version
+
+
+def _rebuild_code(problem: Problem) -> str:
+    return problem.code if problem.code == "EV506" else "EV502"

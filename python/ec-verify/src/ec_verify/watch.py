@@ -1,0 +1,40 @@
+"""Noticing that the store changed while it was examined: then what was seen is no state that ever was.
+
+Looked at are the rows of the paths that matter and the identity of their roots on disk. Not seen:
+a change deep inside a path after it was hashed; the next run sees that.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ec_closure.errors import LocalError
+from ec_closure.store_db import StoreDatabase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ec_verify.location import StoreLocation
+
+
+def snapshot(location: StoreLocation, paths: Iterable[str]) -> dict[str, tuple[object, ...]]:
+    """Return what identifies each of *paths* now: its row, and its root's inode, size and times."""
+    try:
+        with StoreDatabase.open(location.state, store_dir=location.store_dir) as database:
+            rows = database.all_infos()
+    except LocalError:
+        rows = {}  # judged elsewhere (EV211); the disk is still compared
+    found: dict[str, tuple[object, ...]] = {}
+    for path in paths:
+        try:
+            status = location.physical(path).lstat()
+        except OSError:
+            found[path] = (rows.get(path),)
+        else:
+            found[path] = (rows.get(path), status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return found
+
+
+def changed(before: dict[str, tuple[object, ...]], after: dict[str, tuple[object, ...]]) -> list[str]:
+    """Return the paths whose identity differs, sorted."""
+    return sorted(path for path, identity in before.items() if after.get(path) != identity)
