@@ -13,7 +13,6 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
 from ec_closure.errors import EcError, LocalError
-from ec_verify import logs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
-    logs.configure()
     try:
         code = make_app()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()

@@ -76,11 +76,16 @@ def run(
     progress: Callable[[str, bool], None] | None = None,
 ) -> RoundOutcome:
     """Build *tests* in *ghost*, where *hide* is hidden already, and return what came out."""
+    dropped: set[str] = set()
     if fetch:
         _fetch(ghost, graph, tests, hide)
-    database.remove(ghost.database, hide)
+        # Something fetched may refer to an output under test; it must be built from the new one then.
+        dropped = database.referrers(ghost.database, hide) - hide
+    database.remove(ghost.database, hide | dropped)
     result = ghost.nix.nix_store(["--realise", "--keep-going", *sorted(tests)], progress=progress)
-    return _collect(ghost, graph, tests, expect, result, number)
+    outcome = _collect(ghost, graph, tests, expect, result, number)
+    outcome.strays = _strays(ghost, dropped)
+    return outcome
 
 
 def _fetch(ghost: Ghost, graph: Graph, tests: frozenset[str], hide: set[str]) -> None:
@@ -136,7 +141,6 @@ def _collect(
                 round=number,
             )
     outcome.again = frozenset(again)
-    outcome.strays = _strays(ghost, rows)
     return outcome
 
 
@@ -165,8 +169,8 @@ def _failure(drv: str, ran: set[str], activity: Activity, result: NixResult) -> 
     return " ".join((mentioned or f"its builder was not run: {result.complaint()}").split())[:500]
 
 
-def _strays(ghost: Ghost, rows: Mapping[str, PathInfo]) -> list[str]:
-    known = {base_name(path) for path in rows}
+def _strays(ghost: Ghost, dropped: set[str]) -> list[str]:
+    known = {base_name(path) for path in _rows(ghost).keys() | dropped}
     return sorted(
         entry.name
         for entry in ghost.upper_directory.iterdir()
