@@ -1,5 +1,5 @@
 # One unit for each channel that the locked input lists, and those that every appliance has.
-{ tools, channels, unit-generator, publisher, tls, ... }:
+{ tools, channels, unit-generator, publisher, ... }:
 let
   unit = name: description: command:
     tools.sh "unit-${name}.service" { generator = unit-generator; } ''
@@ -8,7 +8,7 @@ let
     '';
   broadcast = { name, multiplex }: {
     name = "publisher-${name}";
-    value = unit "publisher-${name}" "Broadcast of ${name}" "${publisher} --multiplex ${multiplex} --tls ${tls}";
+    value = unit "publisher-${name}" "Broadcast of ${name}" "${publisher} --multiplex ${multiplex} --tls /etc/tls.conf";
   };
   units = builtins.listToAttrs (map broadcast (import "${channels}/channels.nix")) // {
     sshd = unit "sshd" "Remote shell" "/run/current-system/sw/bin/sshd -D";

@@ -1,0 +1,106 @@
+"""Attacks on what lies in a store path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ec_verify.demo.attacks.attack import Attack
+from ec_verify.demo.store import Store
+
+if TYPE_CHECKING:
+    from ec_verify.demo.node import Node
+
+BACK_DOOR = b"; and a back door"
+
+
+def flip(node: Node) -> None:
+    """Change one bit of the kernel."""
+    store = Store(node.root)
+    kernel = node.path("linux-6.12.9")
+    image = f"{kernel}/boot/bzImage"
+    data = bytearray(store.physical(image).read_bytes())
+    data[len(data) // 2] ^= 1
+    store.overwrite(image, bytes(data))
+    node.attacked = [kernel]
+
+
+def replace_with_row(node: Node, path: str) -> None:
+    """Replace the content of a single-file path, and make the database agree."""
+    store = Store(node.root)
+    store.overwrite(path, store.physical(path).read_bytes() + BACK_DOOR)
+    store.rewrite_row(path)
+    node.attacked = [path]
+
+
+def retarget(node: Node) -> None:
+    """Point the publisher's name on the search path at another program."""
+    store = Store(node.root)
+    path = node.path("system-path")
+    with store.thawed(f"{path}/sw/bin/publisher") as link:
+        link.unlink()
+        link.symlink_to(node.path("editor-9"))
+    node.attacked = [path]
+
+
+def add_file(node: Node) -> None:
+    """Put a file into a path of the closure."""
+    store = Store(node.root)
+    path = node.path("linux-6.12.9-modules")
+    with store.thawed(f"{path}/lib/modules/6.12.9/backdoor.ko") as file:
+        file.write_bytes(b"module backdoor")
+        file.chmod(0o444)
+    node.attacked = [path]
+
+
+def change_second_output(node: Node) -> None:
+    """Change the documentation output of a package, row included; its first output stays as it was."""
+    replace_with_row(node, node.path("editor-9-doc"))
+
+
+ATTACKS = (
+    Attack(
+        "flipped-byte", "One flipped bit", "flipped one bit in the middle of the kernel", flip, frozenset({"EV201"})
+    ),
+    Attack(
+        "edited-row",
+        "Replaced file, edited database row",
+        "replaced the publisher and wrote the new hash into the database",
+        lambda node: replace_with_row(node, node.path("publisher-1.4")),
+        frozenset({"EV201"}),
+    ),
+    Attack(
+        "content-addressed",
+        "Content-addressed path, edited row",
+        "changed os-release, whose name is its hash, and wrote the new hash into the database",
+        lambda node: replace_with_row(node, node.path("os-release")),
+        frozenset({"EV201", "EV210"}),
+    ),
+    Attack(
+        "fixed-output",
+        "Fixed-output path, edited row",
+        "changed the tuner's firmware, a fixed output, and wrote the new hash into the database",
+        lambda node: replace_with_row(node, node.path("tuner-firmware-5.1.bin")),
+        frozenset({"EV201", "EV210"}),
+    ),
+    Attack(
+        "second-output",
+        "Second output of a package",
+        "changed the editor's doc output and its row, and left its first output alone",
+        change_second_output,
+        frozenset({"EV201"}),
+    ),
+    Attack(
+        "added-file",
+        "File added inside a path",
+        "put a kernel module of their own beside the others",
+        add_file,
+        frozenset({"EV201"}),
+    ),
+    Attack(
+        "retargeted-link",
+        "Retargeted symlink",
+        "pointed a program's name on the search path at another program",
+        retarget,
+        frozenset({"EV201"}),
+    ),
+)
