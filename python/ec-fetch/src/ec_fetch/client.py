@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ec_closure.errors import UsageError
+from ec_closure.errors import TransportError, TrustError, UsageError
 from ec_fetch import files, strict, updater
-from ec_fetch.errors import DamagedStateError, MetadataError, NoTargetError, OfflineError, StateError
+from ec_fetch.errors import DamagedStateError, NoTargetError, OfflineError, StateError
 from ec_fetch.fetcher import ReleaseFetcher
+from ec_fetch.origin import check_address
 from ec_fetch.replay import Verified, replay
 from ec_fetch.state import StateDirectory
 from ec_fetch.strict import StrictFetcher
@@ -35,7 +36,8 @@ class TrustSettings:
 
     *metadata_base* and *target_base* are addresses (``file://``, ``http://``, ``https://``) of the directories
     ``…/releases/download/trust/`` and ``…/releases/download/``. *root* is the pinned root's bytes. The token goes to
-    the origin of *metadata_base* only. *deadline* in seconds, *min_speed* in bytes per second.
+    the origin of *metadata_base* only. *proxy* is an address; the environment's proxies are not used. *ca_file*
+    replaces the system's certificate authorities. *deadline* in seconds, *min_speed* in bytes per second.
     """
 
     metadata_base: str
@@ -44,6 +46,7 @@ class TrustSettings:
     state_dir: Path
     token_file: Path | None = None
     proxy: str | None = None
+    ca_file: Path | None = None
     deadline: float = 120.0
     min_speed: int = 1024
 
@@ -53,6 +56,9 @@ class TrustClient:
 
     *reference_time* is what expiry is compared with; no clock is read. *fetcher* replaces the network.
     Call `refresh` or `offline` first; then `find` and `download` answer from that state.
+
+    Raises `UsageError` for settings that make no sense, `MetadataError` for a pinned root that is no root, `StateError`
+    when the state directory cannot be made.
     """
 
     def __init__(
@@ -60,6 +66,9 @@ class TrustClient:
     ) -> None:
         if reference_time.tzinfo is None:
             raise UsageError("the reference time needs a time zone")
+        check_address(settings.metadata_base, what="metadata_base")
+        check_address(settings.target_base, what="target_base")
+        strict.check_root(settings.root)
         self._settings = settings
         self._time = reference_time
         self._inner = fetcher
@@ -67,7 +76,6 @@ class TrustClient:
         self._closures: list[ClosureTarget] | None = None
         self._targets: dict[str, TargetFile] = {}
         self._offline = True
-        strict.check(settings.root, what="pinned root", max_bytes=updater.ROOT_MAX)
 
     def refresh(self) -> TrustedState:
         """Fetch and verify root, timestamp, snapshot and targets; remember them.
@@ -92,7 +100,7 @@ class TrustClient:
         record = self._state.load()
         try:
             verified = replay(record.files, self._settings.root)
-        except (MetadataError, NoTargetError) as error:
+        except (TrustError, TransportError) as error:
             raise DamagedStateError(
                 f"does not verify from the pinned root: {error}",
                 place=str(self._state.bundle),
@@ -178,6 +186,7 @@ class TrustClient:
                 token=read_token(settings.token_file) if settings.token_file else None,
                 token_origin=settings.metadata_base,
                 proxy=settings.proxy,
+                ca_file=settings.ca_file,
                 deadline=settings.deadline,
                 min_speed=settings.min_speed,
             )

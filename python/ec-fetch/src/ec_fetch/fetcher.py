@@ -11,11 +11,12 @@ cap; proxies come from the settings only, never from the environment.
 from __future__ import annotations
 
 import os
+import ssl
 import stat
 import tempfile
 import time
 from contextlib import contextmanager
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -27,6 +28,7 @@ from tuf.ngclient.fetcher import FetcherInterface
 
 from ec_fetch.budget import WINDOW, Budget
 from ec_fetch.origin import origin_of
+from ec_fetch.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +54,7 @@ class ReleaseFetcher(FetcherInterface):
     *token* is sent as ``Authorization: token …`` to *token_origin* (an address; its scheme, host and
     port count) and to nobody else. *deadline* (seconds) covers a whole download with its retries and
     redirects; where the length is signed, the time that *min_speed* (bytes per second) grants for it
-    is added. *transport* replaces the network in tests.
+    is added. *ca_file* replaces the system's certificate authorities. *transport* replaces the network in tests.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class ReleaseFetcher(FetcherInterface):
         token: str | None = None,
         token_origin: str | None = None,
         proxy: str | None = None,
+        ca_file: Path | None = None,
         deadline: float = 120.0,
         min_speed: int = 1024,
         window: float = WINDOW,
@@ -74,6 +77,7 @@ class ReleaseFetcher(FetcherInterface):
         self._window = window
         self._clock = clock
         self._proxy = proxy
+        self._ca_file = ca_file
         self._transport = transport
         self._http: httpx2.Client | None = None
 
@@ -155,7 +159,7 @@ class ReleaseFetcher(FetcherInterface):
 
     def _read_http(self, url: str, budget: Budget) -> Iterator[bytes]:
         try:
-            with self._open(url, budget) as response:
+            with Watchdog(budget.remaining()) as watchdog, self._open(url, budget, watchdog) as response:
                 budget.begin()
                 for chunk in response.iter_raw():
                     budget.received(len(chunk))
@@ -164,19 +168,25 @@ class ReleaseFetcher(FetcherInterface):
             budget.remaining()
             raise TransientError(f"{url}: no answer in time") from error
         except (httpx2.NetworkError, httpx2.ProtocolError, httpx2.ProxyError) as error:
+            # The watchdog's bite looks like a lost connection.
+            budget.remaining()
             raise TransientError(f"{url}: {str(error) or type(error).__name__}") from error
-        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, OSError) as error:
             raise DownloadError(f"{url}: {str(error) or type(error).__name__}") from error
         except SlowRetrievalError as error:
             raise SlowRetrievalError(f"{url}: {error}") from error
 
     @contextmanager
-    def _open(self, url: str, budget: Budget) -> Iterator[httpx2.Response]:
+    def _open(self, url: str, budget: Budget, watchdog: Watchdog) -> Iterator[httpx2.Response]:
         """Follow redirects by hand: each step is checked, and the token stays with its origin."""
         trusted = self._token is not None and origin_of(url) == self._token_origin
         for _ in range(_MAX_REDIRECTS + 1):
             with self._client().stream(
-                "GET", url, headers=self._headers(trusted=trusted), timeout=min(budget.remaining(), _READ_TIMEOUT)
+                "GET",
+                url,
+                headers=self._headers(trusted=trusted),
+                timeout=min(budget.remaining(), _READ_TIMEOUT),
+                extensions={"trace": watchdog.trace},
             ) as response:
                 if response.status_code in _REDIRECTS:
                     following = _redirect(url, response.headers.get("location"))
@@ -201,7 +211,13 @@ class ReleaseFetcher(FetcherInterface):
     def _client(self) -> httpx2.Client:
         if self._http is None:
             self._http = httpx2.Client(
-                trust_env=False, follow_redirects=False, proxy=self._proxy, transport=self._transport
+                verify=ssl.create_default_context(cafile=self._ca_file) if self._ca_file else True,
+                trust_env=False,
+                follow_redirects=False,
+                proxy=self._proxy,
+                transport=self._transport,
+                # A new connection for each request: the watchdog learns of connections when they are made.
+                limits=httpx2.Limits(max_keepalive_connections=0),
             )
         return self._http
 

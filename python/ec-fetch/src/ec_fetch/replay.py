@@ -16,7 +16,7 @@ from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 from tuf.ngclient.fetcher import FetcherInterface
 
 from ec_fetch import updater
-from ec_fetch.strict import StrictFetcher, check
+from ec_fetch.strict import StrictFetcher, check_root
 from ec_fetch.translate import translated
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def replay(files: Mapping[str, bytes], root: bytes) -> Verified:
     reports it. Raises `MetadataError` and its subclasses, `RefusedError` or `FetchError` for absent files.
     """
     fetcher = StrictFetcher(_Stored(files))
-    check(root, what="pinned root", max_bytes=updater.ROOT_MAX)
+    check_root(root)
     with tempfile.TemporaryDirectory(prefix="ec-fetch-") as scratch, translated(fetcher):
         client = updater.make(
             Path(scratch),

@@ -26,7 +26,7 @@ from tuf.api.metadata import Metadata, Root
 from ec_closure import canonical
 from ec_closure.errors import EcError
 from ec_closure.record import Count, Record
-from ec_fetch import files, strict, updater
+from ec_fetch import files, strict
 from ec_fetch.errors import DamagedStateError, NoMetadataError, StateBusyError, StateError
 
 if TYPE_CHECKING:
@@ -34,12 +34,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROLES = ("timestamp", "snapshot", "targets")
-_LIMITS = {
-    "root": updater.ROOT_MAX,
-    "timestamp": updater.TIMESTAMP_MAX,
-    "snapshot": updater.SNAPSHOT_MAX,
-    "targets": updater.TARGETS_MAX,
-}
 _ROOT_NAME = re.compile(r"([1-9][0-9]{0,9})\.root\.json")
 _BUNDLE_MAX = 128 << 20
 _KEPT_TARGETS = 16
@@ -166,7 +160,7 @@ class StateDirectory:
         with _local(path):
             data = path.read_bytes()
         try:
-            strict.check(data, what=str(path), max_bytes=_LIMITS[role])
+            strict.check(data, what=str(path), max_bytes=strict.LIMITS[role])
             found: Metadata[Any] = Metadata.from_bytes(data)
         except (EcError, RepositoryError) as error:
             raise _damaged(path, "is no metadata any more") from error

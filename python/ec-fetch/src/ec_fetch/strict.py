@@ -16,6 +16,8 @@ from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tuf.api.metadata import Metadata
+from tuf.api.serialization import DeserializationError
 from tuf.ngclient.fetcher import FetcherInterface
 
 from ec_closure import strict_json
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_DEPTH = 16
+LIMITS = {"root": 256 << 10, "timestamp": 16 << 10, "snapshot": 256 << 10, "targets": 16 << 20}
+"""Bytes that metadata of each role may have, whatever length somebody signed for them."""
 
 # The library logs each cached file that it does not use; our own errors say what matters.
 logging.getLogger("tuf").addHandler(logging.NullHandler())
@@ -42,6 +46,17 @@ def check(data: bytes, *, what: str, max_bytes: int) -> None:
     signed = document.get("signed")
     if isinstance(signed, dict) and signed.get("_type") == "root":
         _check_keys(signed, what)
+
+
+def check_root(data: bytes) -> None:
+    """Raise `MetadataError` unless *data*, the pinned root, is a root. Its signatures are the library's part."""
+    check(data, what="pinned root", max_bytes=LIMITS["root"])
+    try:
+        found = Metadata[Any].from_bytes(data).signed.type
+    except DeserializationError as error:
+        raise MetadataError("is no TUF metadata", place="pinned root") from error
+    if found != "root":
+        raise MetadataError(f"is {found} metadata", place="pinned root", hint="pin what `ec-release trust init` wrote")
 
 
 def _check_keys(root: dict[str, Any], what: str) -> None:
@@ -87,8 +102,11 @@ class StrictFetcher(FetcherInterface):
     def download_bytes(self, url: str, max_length: int) -> bytes:
         """Return metadata that passed `check`. The library asks for metadata, and for nothing else, this way."""
         self._begin(url)
-        data = self._inner.download_bytes(url, max_length)
-        check(data, what=self.last_name, max_bytes=max_length)
+        # Where the length is signed, the library accepts what is signed, however large.
+        role = self.last_name.removesuffix(".json").rpartition(".")[2]
+        limit = min(max_length, LIMITS.get(role, max_length))
+        data = self._inner.download_bytes(url, limit)
+        check(data, what=self.last_name, max_bytes=limit)
         self.last_data = data
         self.succeeded.append(self.last_name)
         return data

@@ -18,6 +18,7 @@ from ec_fetch.errors import (
     RefusedError,
     RolledBackError,
     SlowError,
+    StateError,
     TargetMismatchError,
     UnsignedMetadataError,
 )
@@ -78,6 +79,9 @@ def translated(fetcher: StrictFetcher, *, target: str | None = None) -> Iterator
         if isinstance(error, tuf_errors.BadVersionNumberError):
             raise _version(fetcher, place, text) from error
         raise _first(_METADATA, error, text, place) from error
+    except OSError as error:
+        file = str(error.filename) if error.filename else None
+        raise StateError(error.strerror or str(error), place=file, hint="is there room on the disk?") from error
 
 
 def _first(

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 from tuf.ngclient import Updater, UpdaterConfig
 
+from ec_fetch.strict import LIMITS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ec_fetch.strict import StrictFetcher
 
-ROOT_MAX = 256 << 10
-TIMESTAMP_MAX = 16 << 10
-SNAPSHOT_MAX = 256 << 10
-TARGETS_MAX = 16 << 20
 MAX_ROTATIONS = 256
 
 NEVER_EXPIRED = datetime.min.replace(tzinfo=UTC)
@@ -27,10 +25,10 @@ def config() -> UpdaterConfig:
     return UpdaterConfig(
         max_root_rotations=MAX_ROTATIONS,
         max_delegations=1,
-        root_max_length=ROOT_MAX,
-        timestamp_max_length=TIMESTAMP_MAX,
-        snapshot_max_length=SNAPSHOT_MAX,
-        targets_max_length=TARGETS_MAX,
+        root_max_length=LIMITS["root"],
+        timestamp_max_length=LIMITS["timestamp"],
+        snapshot_max_length=LIMITS["snapshot"],
+        targets_max_length=LIMITS["targets"],
         # Release assets keep their names; the default asks for `<sha256>.<name>`, which does not exist.
         prefix_targets_with_hash=False,
     )
