@@ -101,7 +101,10 @@ class NarInfo:
         )
 
     def render(self) -> str:
-        """Return the narinfo file, with its fields in the order that Nix writes."""
+        """Return the narinfo file, with its fields in the order that Nix writes.
+
+        Raises `NarInfoError` for a value that would make another line.
+        """
         lines = [
             ("StorePath", self.store_path),
             ("URL", self.url),
@@ -115,6 +118,9 @@ class NarInfo:
             *(("Sig", signature) for signature in self.signatures),
             ("CA", self.ca),
         ]
+        for name, value in lines:
+            if value and not value.isprintable():
+                raise NarInfoError(f"{name} has characters that cannot be printed", place=self.store_path)
         return "".join(f"{name}: {value}\n" for name, value in lines if value is not None)
 
     def fingerprint(self) -> bytes:

@@ -198,6 +198,8 @@ def _split(text: str, what: str) -> tuple[str, bytes]:
         data = base64.b64decode(encoded, validate=True)
     except ValueError as error:
         raise KeyFormatError(f"{what} called {name[:40]!r} is not base64") from error
+    if base64.b64encode(data).decode("ascii") != encoded:
+        raise KeyFormatError(f"{what} called {name[:40]!r} is not base64 as it is usually written")
     return name, data
 
 
