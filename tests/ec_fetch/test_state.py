@@ -118,10 +118,8 @@ def test_an_interrupted_rotation_is_no_damage(world: Any, counting: Any, gone: C
 
 
 @pytest.mark.parametrize("name", REMEMBERED)
-@pytest.mark.parametrize(
-    "damage", [lambda data: b"", lambda data: data[:-9], lambda data: b"{}", lambda data: b"\0" * 99]
-)
-def test_a_damaged_memory_is_named(world: Any, name: str, damage: Callable[[bytes], bytes]) -> None:
+@pytest.mark.parametrize("left", [b"", b"{}", b"\0" * 99, b'{"signatures":[],"signed":{"_type":"timestamp"}}', None])
+def test_a_damaged_memory_is_named(world: Any, name: str, left: bytes | None) -> None:
     """The library would ignore the file and forget what it saw; we refuse, and say which file and what to do."""
     world.client().refresh()
     path = world.path / "state" / name
