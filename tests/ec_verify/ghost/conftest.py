@@ -6,7 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,8 @@ from ec_verify.source.graph import Graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from tests.conftest import NixStore
 
     from ec_verify.model import Rebuild
 
@@ -42,14 +44,14 @@ in
 class Yard:
     """A throw-away store and what works on it. *signed* holds the hashes of its outputs, as CI would sign them."""
 
-    store: object
+    store: NixStore
     location: StoreLocation
     programs: NixPrograms
     settings: NixSettings
     scratch: ScratchPlan
     build: Callable[[str], list[str]]
 
-    def ghost(self, **options: object) -> Ghost:
+    def ghost(self, **options: Any) -> Ghost:
         """Return a ghost of the store."""
         return Ghost(self.location, self.programs, self.settings, self.scratch, **options)
 
@@ -87,7 +89,7 @@ class Yard:
 
 
 @pytest.fixture
-def yard(new_nix_store: Callable[[], object], tmp_path: Path) -> Yard:
+def yard(new_nix_store: Callable[[], NixStore], tmp_path: Path) -> Yard:
     """Give an empty store with its ghost maker."""
     shell = shutil.which("bash-static")
     if shell is None:

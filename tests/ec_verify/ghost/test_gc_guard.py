@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ec_verify.ghost.gc_guard import temporary_roots
 
+if TYPE_CHECKING:
+    from tests.ec_verify.ghost.conftest import Yard
+
 pytestmark = [pytest.mark.nix, pytest.mark.root]
 
 
-def test_a_collection_spares_what_is_examined_and_takes_it_afterwards(yard) -> None:
+def test_a_collection_spares_what_is_examined_and_takes_it_afterwards(yard: Yard) -> None:
     """Nix's own collector honours the roots while they are held, and no longer."""
     output = yard.build('make "a" {} "echo a > $out"')[0]
     other = yard.build('make "b" {} "echo b > $out"')[0]
@@ -26,7 +30,7 @@ def test_a_collection_spares_what_is_examined_and_takes_it_afterwards(yard) -> N
     assert not (yard.location.state / "temproots" / str(os.getpid())).exists()
 
 
-def test_a_state_directory_that_cannot_be_written_is_a_reason_and_no_error(yard) -> None:
+def test_a_state_directory_that_cannot_be_written_is_a_reason_and_no_error(yard: Yard) -> None:
     """Without temporary roots the run goes on and says so."""
     directory = yard.location.state / "temproots"
     for file in directory.iterdir():

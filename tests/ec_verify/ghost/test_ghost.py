@@ -15,17 +15,19 @@ from ec_verify.ghost import database
 from ec_verify.ghost.scratch import Scratch, ScratchPlan, sweep
 
 if TYPE_CHECKING:
+    from tests.ec_verify.ghost.conftest import Yard
+
     from ec_verify.ghost.session import Ghost
 
 pytestmark = [pytest.mark.nix, pytest.mark.root]
 
 
-def test_what_is_added_inside_is_not_outside(yard) -> None:
+def test_what_is_added_inside_is_not_outside(yard: Yard) -> None:
     """A path that Nix adds inside is in the upper layer and in the copied database, and nowhere else."""
     with yard.ghost() as ghost:
-        source = ghost.namespace.view(Path("/tmp")) / "ec-verify-test-source"
+        source = ghost.namespace.view(yard.store.root / "added")
         source.write_text("hello")
-        path = ghost.nix.nix_store(["--add", "/tmp/ec-verify-test-source"]).stdout.strip()
+        path = ghost.nix.nix_store(["--add", str(yard.store.root / "added")]).stdout.strip()
         source.unlink()
         assert ghost.upper(path).read_text() == "hello"
         assert not os.path.lexists(path)
@@ -33,14 +35,16 @@ def test_what_is_added_inside_is_not_outside(yard) -> None:
             assert real.path_info(path) is None
 
 
-def test_a_store_that_is_not_covered_is_noticed_before_anything_is_built(yard, monkeypatch) -> None:
+def test_a_store_that_is_not_covered_is_noticed_before_anything_is_built(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without the overlay the canary lands in the real store, and the ghost refuses to go on."""
     monkeypatch.setattr("ec_verify.ghost.session.Ghost._cover", lambda _self: None)
     with pytest.raises(CanaryError, match="not private"), yard.ghost():
         pytest.fail("a ghost without walls was accepted")
 
 
-def test_the_daemons_socket_is_not_in_reach(yard, monkeypatch) -> None:
+def test_the_daemons_socket_is_not_in_reach(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     """A daemon that listens beside the store is never asked, also when the environment says so."""
     monkeypatch.setenv("NIX_REMOTE", "daemon")
     directory = yard.location.state / "daemon-socket"
@@ -58,7 +62,7 @@ def test_the_daemons_socket_is_not_in_reach(yard, monkeypatch) -> None:
             listener.accept()
 
 
-def test_there_is_no_network_inside(yard) -> None:
+def test_there_is_no_network_inside(yard: Yard) -> None:
     """A builder or an evaluation has no interface but its own loopback."""
     with yard.ghost() as ghost:
         import subprocess
@@ -69,7 +73,7 @@ def test_there_is_no_network_inside(yard) -> None:
     assert ["lo"] == [line.split(":")[0].strip() for line in seen.splitlines() if ":" in line]
 
 
-def test_nothing_of_the_environment_reaches_nix(yard, monkeypatch) -> None:
+def test_nothing_of_the_environment_reaches_nix(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
     """Variables by which a node's environment could steer Nix are not passed on."""
     for name in (
         "NIX_CONFIG",
@@ -87,7 +91,7 @@ def test_nothing_of_the_environment_reaches_nix(yard, monkeypatch) -> None:
     assert environment["NIX_USER_CONF_FILES"] == "/dev/null"
 
 
-def test_hooks_and_keys_of_the_node_are_not_used(yard) -> None:
+def test_hooks_and_keys_of_the_node_are_not_used(yard: Yard) -> None:
     """The node's nix.conf is not read: its post-build hook does not run."""
     output = yard.build('make "a" {} "echo a > $out"')[0]
     hook = yard.store.root / "hook"
@@ -102,7 +106,7 @@ def test_hooks_and_keys_of_the_node_are_not_used(yard) -> None:
     assert not fired.exists()
 
 
-def test_nothing_is_mounted_afterwards(yard) -> None:
+def test_nothing_is_mounted_afterwards(yard: Yard) -> None:
     """When a ghost ends, no mount of it is left and its scratch is gone."""
     with yard.ghost() as ghost:
         pid = ghost.namespace.pid
@@ -112,7 +116,7 @@ def test_nothing_is_mounted_afterwards(yard) -> None:
     assert [] == list(yard.scratch.directory.iterdir())
 
 
-def test_scratch_on_tmpfs_works_alike(yard) -> None:
+def test_scratch_on_tmpfs_works_alike(yard: Yard) -> None:
     """A tmpfs of bounded size inside the namespace serves as well, where / is an overlay itself."""
     yard.scratch = ScratchPlan(yard.scratch.directory, tmpfs_size=64 << 20)
     output = yard.build('make "a" {} "echo a > $out"')[0]
@@ -122,7 +126,7 @@ def test_scratch_on_tmpfs_works_alike(yard) -> None:
     assert yard.signed(graph) == {path: seen.rebuilt for path, seen in evidence.items()}
 
 
-def test_scratch_of_a_killed_run_is_removed_and_that_of_a_live_one_kept(tmp_path) -> None:
+def test_scratch_of_a_killed_run_is_removed_and_that_of_a_live_one_kept(tmp_path: Path) -> None:
     """A lock that nobody holds marks what may go; read-only trees in it are no obstacle."""
     plan = ScratchPlan(tmp_path)
     dead = tmp_path / "ghost-1-dead"
@@ -137,7 +141,7 @@ def test_scratch_of_a_killed_run_is_removed_and_that_of_a_live_one_kept(tmp_path
     assert [] == list(tmp_path.iterdir())
 
 
-def test_a_batch_that_is_not_closed_upward_is_refused(yard) -> None:
+def test_a_batch_that_is_not_closed_upward_is_refused(yard: Yard) -> None:
     """Removing a path that something kept refers to would break the builds that need it."""
     top = yard.build('let a = make "a" {} "echo a > $out"; in make "top" { inherit a; } "echo $a > $out"')[0]
     with yard.ghost() as ghost:
@@ -150,7 +154,7 @@ def test_a_batch_that_is_not_closed_upward_is_refused(yard) -> None:
         assert set() == database.referrers(ghost.database, [below])
 
 
-def test_outputs_under_test_are_not_visible_inside(yard) -> None:
+def test_outputs_under_test_are_not_visible_inside(yard: Yard) -> None:
     """A hidden path is gone inside and untouched outside."""
     output = yard.build('make "a" {} "echo a > $out"')[0]
     with yard.ghost(hide=[output]) as ghost:
@@ -162,12 +166,12 @@ def _bytes_of(ghost: Ghost) -> bytes:
     return ghost.database.read_bytes()
 
 
-def test_a_seed_hands_over_its_derivations_and_rows(yard) -> None:
+def test_a_seed_hands_over_its_derivations_and_rows(yard: Yard) -> None:
     """What an evaluation made in one ghost is there in the next, without evaluating again."""
     with yard.ghost() as first:
-        first.namespace.view(Path("/tmp/ec-verify-test-seed")).write_text("seed")
-        path = first.nix.nix_store(["--add", "/tmp/ec-verify-test-seed"]).stdout.strip()
-        first.namespace.view(Path("/tmp/ec-verify-test-seed")).unlink()
+        first.namespace.view(yard.store.root / "seed").write_text("seed")
+        path = first.nix.nix_store(["--add", str(yard.store.root / "seed")]).stdout.strip()
+        first.namespace.view(yard.store.root / "seed").unlink()
         before = _bytes_of(first)
         with yard.ghost(seed=first) as second:
             assert second.path(path).read_text() == "seed"

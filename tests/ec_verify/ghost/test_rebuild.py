@@ -14,6 +14,8 @@ from ec_verify.rebuild.run import attribute
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tests.ec_verify.ghost.conftest import Yard
+
     from ec_verify.model import OutputEvidence
 
 pytestmark = [pytest.mark.nix, pytest.mark.root]
@@ -48,7 +50,7 @@ def _words(evidence: Mapping[str, OutputEvidence], signed: Mapping[str, str]) ->
     }
 
 
-def test_roots_are_told_from_those_who_inherit(yard) -> None:
+def test_roots_are_told_from_those_who_inherit(yard: Yard) -> None:
     """Only what differs by itself is unreproducible; every output counts, also the second one."""
     top = yard.build(_CHAIN)[0]
     with yard.ghost() as ghost:
@@ -68,7 +70,7 @@ def test_roots_are_told_from_those_who_inherit(yard) -> None:
     assert all(seen.unsound is None for seen in found.outputs.values())
 
 
-def test_a_builder_was_seen_for_every_rebuilt_output(yard) -> None:
+def test_a_builder_was_seen_for_every_rebuilt_output(yard: Yard) -> None:
     """Nothing counts as rebuilt that no builder of ours made."""
     top = yard.build(_CHAIN)[0]
     with yard.ghost() as ghost:
@@ -79,7 +81,7 @@ def test_a_builder_was_seen_for_every_rebuilt_output(yard) -> None:
     assert [quiet] == [seen.derivation for seen in found.outputs.values()]
 
 
-def test_a_builder_that_fails_is_named_and_its_heirs_use_the_signed_bytes(yard) -> None:
+def test_a_builder_that_fails_is_named_and_its_heirs_use_the_signed_bytes(yard: Yard) -> None:
     """A failure does not hide what can still be said of those above it."""
     marker = yard.store.root / "marker"
     marker.write_text("")
@@ -97,7 +99,7 @@ def test_a_builder_that_fails_is_named_and_its_heirs_use_the_signed_bytes(yard) 
     assert "no marker here" in failure
 
 
-def test_a_missing_source_is_said_and_not_waited_for(yard) -> None:
+def test_a_missing_source_is_said_and_not_waited_for(yard: Yard) -> None:
     """Without the input a builder is not run, and the evidence says which input it was."""
     (yard.store.root / "data").write_text("data")
     top = yard.build(f'make "top" {{ data = {yard.store.root}/data; }} "echo top > $out"')[0]
@@ -114,10 +116,11 @@ def test_a_missing_source_is_said_and_not_waited_for(yard) -> None:
     assert evidence.failure is not None
 
 
-def test_an_input_that_nobody_vouches_for_makes_a_rebuild_prove_nothing(yard) -> None:
+def test_an_input_that_nobody_vouches_for_makes_a_rebuild_prove_nothing(yard: Yard) -> None:
     """An input in no manifest, without signature and not built here, makes the evidence unsound."""
     top = yard.build(
-        'let tool = make "tool" {} "echo tool > $out"; in make "top" { inherit tool; } "read line < $tool; echo $line > $out"'
+        'let tool = make "tool" {} "echo tool > $out";'
+        ' in make "top" { inherit tool; } "read line < $tool; echo $line > $out"'
     )[0]
     with yard.ghost() as ghost:
         graph = yard.graph(ghost, top)
@@ -147,7 +150,7 @@ def _random_graph(chance: random.Random, nodes: int) -> str:
     return f'let {" ".join(lines)} in make "top" {{ inherit {everything}; }} "echo {listed} > $out"'
 
 
-def test_a_random_subset_gives_the_verdicts_that_one_at_a_time_gives(yard) -> None:
+def test_a_random_subset_gives_the_verdicts_that_one_at_a_time_gives(yard: Yard) -> None:
     """Verdicts depend on what differs and who uses it, not on what happened to be tested together."""
     chance = random.Random(20)  # noqa: S311 - a test's shuffle
     top = yard.build(_random_graph(chance, 50))[0]
@@ -170,7 +173,7 @@ def test_a_random_subset_gives_the_verdicts_that_one_at_a_time_gives(yard) -> No
     assert {"rebuilt", "unreproducible", "inherited"} == set(at_once.values())
 
 
-def test_the_store_is_as_it_was(yard) -> None:
+def test_the_store_is_as_it_was(yard: Yard) -> None:
     """After all rounds the real store directory holds the same names, bytes and metadata."""
     top = yard.build(_CHAIN)[0]
     before = {entry.name: entry.lstat().st_ctime_ns for entry in Path(yard.location.store).iterdir()}
