@@ -29,10 +29,11 @@ _AUTHOR = ("-c", "user.name=release", "-c", "user.email=release@appliance.invali
 
 @dataclass(frozen=True)
 class Release:
-    """One published release: its manifest, and the file that holds it."""
+    """One published release: its manifest, the file that holds it, and the root of the store that it was built in."""
 
     manifest: Manifest
     file: Path
+    built_in: Path
 
     @property
     def toplevel(self) -> str:
@@ -144,7 +145,7 @@ class Ci:
                 *("--trusted-public-key", self.upstream_key.public.render(), "--output", file),
             ]
         )
-        return Release(manifests.decode(file.read_bytes(), what=file.name), file)
+        return Release(manifests.decode(file.read_bytes(), what=file.name), file, self.root)
 
     def trust(self, site: Path) -> Path:
         """Make release keys and the first metadata. Returns the root that nodes pin."""

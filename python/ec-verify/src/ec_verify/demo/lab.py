@@ -81,11 +81,13 @@ class Lab:
 
     def clone_node(self, name: str) -> Node:
         """Return a new node, a copy of the pristine one: own bytes, same modes, owners and times."""
-        return self._clone(self._pristine, name)
-
-    def clone_builder(self, name: str) -> Node:
-        """Return a node that also has all derivations and build inputs, as comparing builds with `nix` needs."""
-        return self._clone(self._builder, name)
+        directory = self.base / "nodes" / name
+        directory.parent.mkdir(exist_ok=True)
+        self.copy(self._pristine.directory, directory)
+        node = Node(self, name, directory, self._pristine.release)
+        self._open.push(node.cleanup)
+        node.configure(self.server.url)
+        return node
 
     def verify(self, node: Node, *arguments: str) -> Result:
         """Run `ec-verify run` on *node* and return what it reported."""
@@ -158,23 +160,4 @@ class Lab:
         node.state.mkdir()
         node.write_policy()
         node.configure(server.url)
-        return node
-
-    def _clone(self, original: Node, name: str) -> Node:
-        directory = self.base / "nodes" / name
-        directory.parent.mkdir(exist_ok=True)
-        self.copy(original.directory, directory)
-        node = Node(self, name, directory, original.release)
-        self._open.push(node.cleanup)
-        node.configure(self.server.url)
-        return node
-
-    @cached_property
-    def _builder(self) -> Node:
-        node = self._clone(self._pristine, "builder")
-        drv = self.release.manifest.system.drv_path
-        everything = self.programs.run(
-            ["nix-store", "--store", self.ci.root, "--query", "--requisites", "--include-outputs", drv]
-        ).stdout.split()
-        self.programs.run(["nix", "copy", "--no-check-sigs", "--from", self.ci.root, "--to", node.root, *everything])
         return node

@@ -105,6 +105,17 @@ class Node:
             link.unlink(missing_ok=True)
             link.symlink_to(target.format(toplevel=release.toplevel, source=release.manifest.source.store_path))
 
+    def add_build_inputs(self) -> None:
+        """Add the derivations and build inputs of what runs here, as comparing builds with `nix` needs."""
+        run, built_in = self.lab.programs.run, self.release.built_in
+        drv = self.release.manifest.system.drv_path
+        requisites = ["--query", "--requisites", "--include-outputs", drv]
+        everything = run(["nix-store", "--store", built_in, *requisites]).stdout.split()
+        copy = ["nix", "copy", "--no-check-sigs", "--from", built_in, "--to", self.root]
+        # A derivation's path means its outputs to some releases of Nix, unless told otherwise.
+        run([*copy, "--derivation", drv])
+        run([*copy, *(path for path in everything if not path.endswith(".drv"))])
+
     def reinstall(self, release: Release, url: str) -> None:
         """Start over with *release* on an empty disk."""
         for directory in (
@@ -189,8 +200,12 @@ class Result:
         return dict(self.report["paths"])
 
     def codes_of(self, path: str) -> set[str]:
-        """Return the codes of the findings about *path*."""
-        return {finding["code"] for finding in self.report["findings"] if finding.get("path") == path}
+        """Return the codes of the findings that name *path*."""
+        return {
+            finding["code"]
+            for finding in self.report["findings"]
+            if path in (finding.get("path") or "") or path in finding["message"]
+        }
 
     @classmethod
     def of(cls, ran: Ran) -> Result:

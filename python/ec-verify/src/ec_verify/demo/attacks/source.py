@@ -93,5 +93,6 @@ ATTACKS = (
         frozenset(),
         level="source",
         verdict="passed",
+        on_store=False,
     ),
 )

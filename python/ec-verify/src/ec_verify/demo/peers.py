@@ -1,0 +1,117 @@
+"""What Nix's own tools say about the same attacks, each on a clone of its own, because they write to what they check.
+
+`nix store verify` is asked with the cache's key and one signature needed, which is stronger than its default (what this
+machine built is trusted) and than `--no-trust`. `nix build --rebuild` is asked to rebuild every derivation that made a
+path of the system, one by one: asked for all at once, it names the first that differs and keeps the others to itself. An attack counts as caught when the tool fails *and names* an attacked path:
+a tool that always complains about something else does not get the credit.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ec_verify.demo.attacks.attack import Attack
+    from ec_verify.demo.lab import Lab
+    from ec_verify.demo.node import Node
+    from ec_verify.demo.programs import Ran
+
+_WHOLE_DERIVATION = (2, 15)
+_PROGRESS = re.compile(r"^(checking |building |reading |copying |\S+> )|\.\.\.$")
+_MAX_LINE = 300
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one peer said about one attack: *line* is its complaint, or in our words what it did not say."""
+
+    peer: str
+    verdict: Literal["caught", "missed", "n/a"]
+    exit: int | None
+    line: str
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A tool, and the commands it is asked with."""
+
+    name: str
+    commands: Callable[[Node], list[list[str]]]
+    needs_build_inputs: bool = False
+
+    def ask(self, lab: Lab, attack: Attack) -> Outcome:
+        """Apply *attack* to a fresh clone and ask."""
+        if not attack.on_store:
+            return Outcome(self.name, "n/a", None, "nothing happens in the store")
+        node = lab.clone_node(f"{attack.name}-{self.name.replace(' ', '-')}")
+        with node.cleanup:
+            attack.apply(node)
+            if self.needs_build_inputs:
+                node.add_build_inputs()
+            answers = [
+                lab.programs.attempt([*node.wrapper, *command], extra=node.environment)
+                for command in self.commands(node)
+            ]
+            return judge(self.name, node, answers)
+
+
+def judge(name: str, node: Node, answers: Sequence[Ran]) -> Outcome:
+    """Return whether *answers* show that the tool noticed the attack on *node*."""
+    complaints = [
+        line
+        for ran in answers
+        if ran.exit != 0
+        for text in ran.said.splitlines()
+        if (line := text.strip().removeprefix("error: ")) and not _PROGRESS.search(line)
+    ]
+    failed = max(ran.exit for ran in answers)
+    named = [line for line in complaints if any(path in line for path in node.attacked)]
+    if named:
+        seen = sum(any(path in line for line in named) for path in node.attacked)
+        only = f" (names {seen} of {len(node.attacked)} paths)" if seen < len(node.attacked) else ""
+        return Outcome(name, "caught", failed, named[0][:_MAX_LINE] + only)
+    if complaints:
+        return Outcome(name, "missed", failed, f"speaks of something else: {complaints[0]}"[:_MAX_LINE])
+    return Outcome(name, "missed", failed, "has nothing to say")
+
+
+def store_verify(node: Node) -> list[list[str]]:
+    """Return the command that compares disk and database, and asks for a signature on every path."""
+    trusted = node.lab.ci.cache_key.public.render()
+    return [
+        [
+            *("nix", "store", "verify", "--store", str(node.root), "--all", "--sigs-needed", "1"),
+            *("--option", "trusted-public-keys", trusted),
+        ]
+    ]
+
+
+def check_contents(node: Node) -> list[list[str]]:
+    """Return the command that compares disk and database."""
+    return [["nix-store", "--store", str(node.root), "--verify", "--check-contents"]]
+
+
+def rebuild(node: Node) -> list[list[str]]:
+    """Return the commands that rebuild every derivation of the system and compare."""
+    manifest = node.release.manifest
+    every_output = "^*" if _version(manifest.builder.nix) >= _WHOLE_DERIVATION else ""
+    derivations = sorted({record.deriver for record in manifest.paths if record.deriver})
+    return [
+        ["nix", "build", "--store", str(node.root), "--rebuild", "--no-link", "--offline", derivation + every_output]
+        for derivation in derivations
+    ]
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:2])
+
+
+PEERS = (
+    Peer("nix store verify", store_verify),
+    Peer("nix-store --verify", check_contents),
+    Peer("nix build --rebuild", rebuild, needs_build_inputs=True),
+)
