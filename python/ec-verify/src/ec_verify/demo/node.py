@@ -111,7 +111,7 @@ class Node:
         drv = self.release.manifest.system.drv_path
         requisites = ["--query", "--requisites", "--include-outputs", drv]
         everything = run(["nix-store", "--store", built_in, *requisites]).stdout.split()
-        copy = ["nix", "copy", "--no-check-sigs", "--from", built_in, "--to", self.root]
+        copy = ["nix", "copy", "--no-check-sigs", "--from", str(built_in), "--to", str(self.root)]
         # A derivation's path means its outputs to some releases of Nix, unless told otherwise.
         run([*copy, "--derivation", drv])
         run([*copy, *(path for path in everything if not path.endswith(".drv"))])

@@ -2,8 +2,9 @@
 
 `nix store verify` is asked with the cache's key and one signature needed, which is stronger than its default (what this
 machine built is trusted) and than `--no-trust`. `nix build --rebuild` is asked to rebuild every derivation that made a
-path of the system, one by one: asked for all at once, it names the first that differs and keeps the others to itself. An attack counts as caught when the tool fails *and names* an attacked path:
-a tool that always complains about something else does not get the credit.
+path of the system, one by one: asked for all at once, it names the first that differs and keeps the others to itself.
+An attack counts as caught when the tool fails *and names* an attacked path: a tool that always complains about
+something else does not get the credit.
 """
 
 from __future__ import annotations
