@@ -66,6 +66,8 @@ def make(tag: str, version: int, assets: Sequence[Path], closures: Sequence[Path
         )
     if not 1 <= version <= 2**53:
         raise UsageError(f"{version} is no release version", hint="a counter that only grows, from 1")
+    if not assets and not closures:
+        raise UsageError("there is nothing to publish", hint="give --assets, --closure or both")
     found: dict[str, Asset] = {}
     manifests: dict[str, manifest.Manifest] = {}
     for path in [*assets, *closures]:

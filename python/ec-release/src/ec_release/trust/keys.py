@@ -104,12 +104,17 @@ def new_file(directory: Path, role: Role) -> Path:
 def generate(path: Path) -> CryptoSigner:
     """Make a key and write it to *path*, which must not exist. Raises `KeyFileError`."""
     signer = CryptoSigner.generate_ed25519()
+    aside = path.with_name(f".{path.name}.new")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        # Never readable by others, never half a key under its name, never over another key: link() does not overwrite.
+        aside.unlink(missing_ok=True)
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(signer.private_bytes)
             file.flush()
             os.fsync(file.fileno())
+        path.hardlink_to(aside)
+        aside.unlink()
     except OSError as error:
         raise KeyFileError(f"cannot be written: {error.strerror}", place=str(path)) from error
     return signer
