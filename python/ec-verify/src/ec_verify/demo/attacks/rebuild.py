@@ -55,6 +55,7 @@ class FakeDaemon:
         directory = node.root / "nix/var/nix/daemon-socket"
         directory.mkdir()
         self.calls = 0
+        self.environment = {"NIX_REMOTE": "daemon", "NIX_DAEMON_SOCKET_PATH": str(directory / "socket")}
         self._socket = node.cleanup.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         # The name of a socket is short; a directory's descriptor names any directory in few characters.
         handle = os.open(directory, os.O_PATH)
@@ -77,7 +78,7 @@ def offer_daemon(node: Node) -> None:
     """Offer a daemon that would build, and tell Nix to use it."""
     daemon = FakeDaemon(node)
     node.memory["daemon"] = daemon
-    node.environment["NIX_REMOTE"] = "daemon"
+    node.environment |= daemon.environment
 
 
 def daemon_was_not_called(node: Node, result: Result) -> str | None:
