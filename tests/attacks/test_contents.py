@@ -63,9 +63,9 @@ def test_second_output_is_told_from_the_first(lab: Lab, node: Node) -> None:
 def test_policy_may_allow_what_is_not_in_the_manifest(lab: Lab, node: Node, attack: str, key: str) -> None:
     """An entry or a row that the operator expects is no failure, and one that is not expected still is."""
     BY_NAME[attack].apply(node)
-    node.write_policy(**{key: ["*-back-door"]})
+    node.write_policy({key: ["*-back-door"]})
     allowed = lab.verify(node)
-    node.write_policy(**{key: ["*-something-else"]})
+    node.write_policy({key: ["*-something-else"]})
 
     assert ("passed", "failed") == (allowed.verdict, lab.verify(node).verdict)
 

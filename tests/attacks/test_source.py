@@ -26,7 +26,7 @@ def test_poisoned_cache_does_deceive_nix(lab: Lab, node: Node) -> None:
     assert node.release.deriver(node.path("appliance-rescue")) == poisoned
 
 
-def test_altered_input_does_deceive_nix(lab: Lab, node: Node) -> None:
+def test_altered_input_does_deceive_nix(node: Node) -> None:
     """The attack is real: an evaluation uses the altered input at its valid path and says nothing."""
     BY_NAME["altered-input"].apply(node)
 

@@ -146,10 +146,10 @@ class Node:
             )
         )
 
-    def write_policy(self, *, register_expires: str = "2099-12-31", **more: Any) -> None:
+    def write_policy(self, more: dict[str, Any] | None = None, *, register_expires: str = "2099-12-31") -> None:
         """Write the operator's policy: the register knows the one path that cannot be reproduced."""
         keys = [self.lab.ci.cache_key.public.render(), self.lab.ci.upstream_key.public.render()]
-        policy = {"schema": "ec-runner.policy.v1", "level": "bytes", "cache_keys": keys, **more}
+        policy = {"schema": "ec-runner.policy.v1", "level": "bytes", "cache_keys": keys, **(more or {})}
         # A difference that the register does not explain is a failure here, not just worth a look.
         policy.setdefault("severity", {"EV501": "fail"})
         entry = {
