@@ -52,7 +52,7 @@ def enter_namespaces(*, user: bool) -> None:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
-    mount("none", "/", "", MS_REC | MS_PRIVATE, "", "make all mounts private")
+    mount("none", "/", "", MS_REC | MS_PRIVATE, "", "make all mounts private (a chroot must be a mount point)")
 
 
 def perform(step: dict[str, Any]) -> None:

@@ -90,7 +90,7 @@ class Namespace:
 
     def command(self, argv: Sequence[str], *, network: bool) -> list[str]:
         """Return *argv* as a command that runs inside; without *network* it has not even loopback."""
-        options = ["--target", str(self.pid), "--mount", "--pid", "--ipc"]
+        options = ["--target", str(self.pid), "--mount", "--root", "--pid", "--ipc"]
         if not network:
             options.append("--net")
         if self.user:
