@@ -31,8 +31,8 @@ SCHEMA = """
     CREATE TABLE ValidPaths (
         id integer PRIMARY KEY, path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca
     );
-    CREATE TABLE Refs (referrer, reference);
-    CREATE TABLE DerivationOutputs (drv, id, path);
+    CREATE TABLE Refs (referrer integer, reference integer);
+    CREATE TABLE DerivationOutputs (drv integer, id, path);
 """
 GRAPH = """
   let
@@ -379,11 +379,12 @@ class TestRefusals:
             ("DROP TABLE Refs", "no table Refs"),
             ("DROP TABLE DerivationOutputs", "no table DerivationOutputs"),
             ("ALTER TABLE ValidPaths RENAME COLUMN ca TO contentAddress", "ValidPaths has no ca"),
+            ("DROP TABLE Refs; CREATE TABLE Refs (referrer integer, reference text)", "not declared as integer"),
             ("ALTER TABLE Refs RENAME TO R; CREATE VIEW Refs AS SELECT * FROM R", "no table Refs"),
         ],
     )
     def test_missing_tables_and_columns_are_named(self, state: State, statement: str, said: str) -> None:
-        """A view is no table: it could answer anything."""
+        """A view is no table: it could answer anything. Untyped numbers would make queries quadratic."""
         state.writer.executescript(statement)
 
         with pytest.raises(StoreSchemaError, match=said):

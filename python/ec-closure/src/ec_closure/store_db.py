@@ -34,6 +34,7 @@ _TABLES: Final = {
     "DerivationOutputs": {"drv", "id", "path"},
 }
 _INFO: Final = "SELECT id, path, hash, narSize, deriver, ultimate, sigs, ca, registrationTime FROM ValidPaths"
+_INTEGERS: Final = frozenset({"referrer", "reference"})
 _REFS: Final = "SELECT referrer, reference FROM Refs"
 _REFERENCES: Final = "SELECT path FROM Refs LEFT JOIN ValidPaths ON ValidPaths.id = reference WHERE referrer = ?"
 _CLOSURE: Final = """
@@ -278,9 +279,13 @@ def _check_tables(connection: sqlite3.Connection, place: str) -> None:
         kind = connection.execute("SELECT type FROM sqlite_master WHERE name = ?", [table]).fetchone()
         if kind != ("table",):
             raise StoreSchemaError(f"there is no table {table}", place=place, hint="is this a Nix store's database?")
-        columns = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-        if missing := sorted(expected - columns):
+        columns = {row[1]: row[2].lower() for row in connection.execute(f"PRAGMA table_info({table})")}
+        if missing := sorted(expected - columns.keys()):
             raise StoreSchemaError(f"the table {table} has no {missing[0]}", place=place)
+        for column in sorted(expected & _INTEGERS):
+            # With another type no index helps, and the closure of a large store takes hours.
+            if columns[column] != "integer":
+                raise StoreSchemaError(f"{column} of the table {table} is not declared as integer", place=place)
 
 
 @contextlib.contextmanager
