@@ -58,15 +58,19 @@ class Lab:
 
     def build(self) -> Self:
         """Build, describe, sign and publish the appliance, and install a node with it."""
-        self.build_release()
+        self.build_system()
+        self.publish()
         self.serve()
         self.install()
         return self
 
-    def build_release(self) -> None:
-        """Let the build machine make and publish the first release."""
+    def build_system(self) -> None:
+        """Let the build machine build the system."""
         self.ci.prepare(f"{platform.machine()}-linux")
         self.ci.build()
+
+    def publish(self) -> None:
+        """Let the build machine describe, sign and publish the system as the first release."""
         self.release = self.ci.describe(1)
         self.pinned_root = self.ci.trust(self.site)
         self.ci.publish(self.release, self.site)
