@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ec_closure.findings import KINDS
 from ec_closure.report import Finding
+from ec_verify.text import clip, one_line, printable
 
 if TYPE_CHECKING:
     from ec_closure.manifest import Manifest, PathRecord
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ec_verify.model import Evaluation, Observation, Problem, Rebuild, TrustOutcome
 
 _MAX_MESSAGE = 1000
+_MAX_PATH = 1024
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,17 @@ class Case:
         """The trusted manifest of the running system."""
         return self.trust.manifest
 
-    def finding(self, code: str, message: str, path: str | None = None, *, hint: str | None = None) -> Finding:
-        """Return a finding with the severity that policy gives it."""
-        line = " ".join(message.split())
+    def finding(self, code: str, message: str, path: str | None = None) -> Finding:
+        """Return a finding with the severity that policy gives it.
+
+        Message and path may hold whatever lies on the disk: here they become fit for terminal and report.
+        """
         return Finding(
             code=code,
             severity=self.policy.severity_of(code),
-            message=line if len(line) <= _MAX_MESSAGE else line[: _MAX_MESSAGE - 1] + "…",
-            hint=hint or KINDS[code].hint,
-            path=path,
+            message=one_line(message, _MAX_MESSAGE),
+            hint=KINDS[code].hint,
+            path=None if path is None else clip(printable(path), _MAX_PATH),
         )
 
     def raise_problems(self, problems: tuple[Problem, ...]) -> list[Finding]:
