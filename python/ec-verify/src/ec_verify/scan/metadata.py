@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 AnomalyKind = Literal["mode", "owner", "mtime", "setid", "xattr"]
 
 MAX_ANOMALIES = 50
+"""Of each kind, so that many harmless ones do not hide a grave one."""
 # Labels that the running kernel's security module puts on every file; they say nothing about the path.
 _LABELS = frozenset(
     {
@@ -55,8 +57,9 @@ class Owner:
 
 
 def inspector(owner: Owner, found: list[Anomaly]) -> Inspector:
-    """Return an inspector for `ec_closure.nar.dump` that adds to *found*, `MAX_ANOMALIES` at most."""
+    """Return an inspector for `ec_closure.nar.dump` that adds to *found*, `MAX_ANOMALIES` of a kind at most."""
     uid, gids = owner.uid, owner.gids
+    counts: Counter[AnomalyKind] = Counter()
 
     def inspect(relative: bytes, status: os.stat_result, fd: int | None, link: tuple[int, bytes] | None) -> None:
         mode = status.st_mode
@@ -67,7 +70,10 @@ def inspector(owner: Owner, found: list[Anomaly]) -> Inspector:
                 return
         else:
             names = xattr_names(fd, link)
-        found.extend(_judge(relative, status, names, uid, gids)[: MAX_ANOMALIES - len(found)])
+        for anomaly in _judge(relative, status, names, uid, gids):
+            counts[anomaly.kind] += 1
+            if counts[anomaly.kind] <= MAX_ANOMALIES:
+                found.append(anomaly)
 
     return inspect
 
