@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Collection
     from pathlib import Path
 
 # Of Nix's own work under way (pitfall P45): locks, chroots, moved-away and half-made paths.
-_IN_FLIGHT = re.compile(r"^(\.tmp-[0-9]+-[0-9]+|[0-9a-z]{32}-.*\.(lock|chroot|check)|trash|\.lock-.*)$")
+_IN_FLIGHT = re.compile(
+    r"(\.tmp-|\.tmp-link-|tmp-|nix-)[0-9]+-[0-9]+|[0-9a-z]{32}-[0-9A-Za-z+._?=-]+\.(lock|chroot|check)|trash"
+)
 _LINKS = ".links"
 
 
@@ -27,23 +30,26 @@ class Entry:
 def unknown_entries(store: Path, known: Collection[str]) -> list[Entry]:
     """Return the entries of the directory *store* that are not among the base names *known*, sorted.
 
-    Raises OSError when the directory cannot be listed.
+    What vanishes meanwhile was Nix's own and is passed over. Raises OSError when the directory cannot be listed.
     """
     found = []
     for name in sorted(entry.name for entry in store.iterdir()):
         if name in known:
             continue
-        if name == _LINKS and stat.S_ISDIR((store / name).lstat().st_mode):
+        try:
+            status = (store / name).lstat()
+        except FileNotFoundError:
             continue
-        found.append(Entry(name, "in flight" if _is_litter(store, name) else "extra"))
+        if name == _LINKS and stat.S_ISDIR(status.st_mode):
+            continue
+        found.append(Entry(name, "in flight" if _is_litter(name, status) else "extra"))
     return found
 
 
-def _is_litter(store: Path, name: str) -> bool:
-    if not _IN_FLIGHT.match(name):
+def _is_litter(name: str, status: os.stat_result) -> bool:
+    if not _IN_FLIGHT.fullmatch(name):
         return False
     if name.endswith(".lock"):
         # A lock is an empty file; anything else only calls itself so.
-        status = (store / name).lstat()
         return stat.S_ISREG(status.st_mode) and status.st_size == 0
-    return True
+    return name.endswith(".check") or name.startswith(".tmp-link-") or stat.S_ISDIR(status.st_mode)

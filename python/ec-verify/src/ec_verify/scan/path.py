@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ec_closure.content_address import ContentAddress, recompute, store_path_of
-from ec_closure.errors import EcError
-from ec_closure.nar.errors import TreeChangedError, UnsupportedFileError
+from ec_closure.errors import BadInputError, EcError
+from ec_closure.nar.errors import TreeChangedError, UnsupportedFileError, from_os_error
 from ec_closure.nar.hash import hash_path
 from ec_closure.store_path import StorePath
 from ec_verify.scan.metadata import Anomaly, Owner, inspector
+from ec_verify.text import printable
 
 if TYPE_CHECKING:
     from ec_closure.hashes import Hash
@@ -38,7 +40,8 @@ class PathObservation:
     """What was seen of one store path; no judgement.
 
     *nar_hash* is an SRI hash, None when the path could not be read, *problem* then says why.
-    *deserved* is the store path that the bytes deserve by their content address.
+    *deserved* is the store path that the bytes deserve by the method of their content address; None when none was
+    asked for, or when such an address cannot name them, which *detail* then explains.
     """
 
     path: str
@@ -60,24 +63,45 @@ def look(task: PathTask) -> PathObservation:
     except FileNotFoundError:
         return PathObservation(task.path, problem="missing", detail="not in the store directory")
     except OSError as error:
-        return PathObservation(task.path, problem="unreadable", detail=str(error))
+        return PathObservation(task.path, problem="unreadable", detail=printable(str(error)))
+    problem: Literal["changed", "unarchivable", "unreadable"]
     try:
         seen = hash_path(root, inspect)
-        deserved = _deserved(task, root, seen.hash) if task.ca else None
+        deserved, detail = (None, "") if task.ca is None else _deserved(task, task.ca, root, seen.hash)
     except TreeChangedError as error:
-        return PathObservation(task.path, problem="changed", detail=str(error), anomalies=tuple(anomalies))
+        problem, detail = "changed", str(error)
     except UnsupportedFileError as error:
-        return PathObservation(task.path, problem="unarchivable", detail=str(error), anomalies=tuple(anomalies))
+        problem, detail = "unarchivable", str(error)
     except EcError as error:
-        return PathObservation(task.path, problem="unreadable", detail=str(error), anomalies=tuple(anomalies))
-    return PathObservation(task.path, seen.hash.sri, seen.size, tuple(anomalies), deserved)
+        problem, detail = "unreadable", str(error)
+    else:
+        return PathObservation(
+            task.path, seen.hash.sri, seen.size, tuple(anomalies), deserved, detail=printable(detail)
+        )
+    return PathObservation(task.path, problem=problem, detail=printable(detail), anomalies=tuple(anomalies))
 
 
-def _deserved(task: PathTask, root: Path, seen: Hash) -> str:
-    address = ContentAddress.parse(task.ca or "")
-    name = StorePath.parse(task.path, task.store_dir).name
-    others = tuple(reference for reference in task.references if reference != task.path)
-    if address.method == "recursive" and address.hash.algorithm == "sha256" and len(others) == len(task.references):
-        # The NAR hash just computed is the content hash: no second read.
-        return store_path_of(ContentAddress("recursive", seen), name, others, store_dir=task.store_dir)
-    return recompute(root, address, name, task.references, task.store_dir, own_path=task.path)
+def _deserved(task: PathTask, ca: str, root: Path, seen: Hash) -> tuple[str | None, str]:
+    """Return the store path that the bytes deserve, or None and why an address of that kind cannot name them.
+
+    That is a fact about the path, not a failure to read it: bytes that were replaced need not be of the old kind.
+    """
+    try:
+        address = ContentAddress.parse(ca)
+        name = StorePath.parse(task.path, task.store_dir).name
+        others = tuple(reference for reference in task.references if reference != task.path)
+        if address.method == "recursive" and address.hash.algorithm == "sha256" and len(others) == len(task.references):
+            # The NAR hash just computed is the content hash: no second read.
+            return store_path_of(ContentAddress("recursive", seen), name, others, store_dir=task.store_dir), ""
+        if address.method != "recursive" and not _is_file(root):
+            return None, f"a {address.method} content address is that of a file, which this is not"
+        return recompute(root, address, name, task.references, task.store_dir, own_path=task.path), ""
+    except BadInputError as error:
+        return None, str(error)
+
+
+def _is_file(root: Path) -> bool:
+    try:
+        return stat.S_ISREG(root.lstat().st_mode)
+    except OSError as error:
+        raise from_os_error(error, str(root), listed=True) from error

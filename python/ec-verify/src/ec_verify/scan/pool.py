@@ -9,9 +9,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ec_closure.errors import LocalError
 from ec_verify.scan.path import PathObservation, PathTask, look
 
 if TYPE_CHECKING:
@@ -24,7 +26,10 @@ _WORTH_A_POOL = 64 << 20
 def look_at_all(
     tasks: list[PathTask], *, workers: int | None = None, advance: Callable[[int], None] = lambda _bytes: None
 ) -> dict[str, PathObservation]:
-    """Look at every path of *tasks*; *advance* is told the bytes done. Observations by store path."""
+    """Look at every path of *tasks*; *advance* is told the bytes done. Observations by store path.
+
+    Raises `LocalError` when a process of the pool was killed: what it looked at is then unknown.
+    """
     ordered = sorted(tasks, key=lambda task: (-task.size, task.path))
     count = min(workers or os.cpu_count() or 1, len(ordered))
     found: dict[str, PathObservation] = {}
@@ -36,7 +41,12 @@ def look_at_all(
     with _pool(count) as pool:
         futures = {pool.submit(look, task): task for task in ordered}
         for future in as_completed(futures):
-            found[futures[future].path] = future.result()
+            try:
+                found[futures[future].path] = future.result()
+            except BrokenProcessPool as error:
+                raise LocalError(
+                    "a process that hashes the store was killed", hint="look for lack of memory in the kernel's log"
+                ) from error
             advance(futures[future].size)
     return found
 
