@@ -15,13 +15,13 @@ from ec_verify.scan.path import PathTask
 from ec_verify.scan.pool import look_at_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ec_closure.manifest import Manifest
     from ec_closure.store_db import PathInfo
     from ec_verify.location import StoreLocation
     from ec_verify.observe.running import Running
-    from ec_verify.scan.path import PathObservation
+    from ec_verify.scan.entries import Entry
 
 
 def tasks(
@@ -29,12 +29,12 @@ def tasks(
 ) -> list[PathTask]:
     """Return what is to be looked at: every registered path and every path of a trusted manifest.
 
-    How a path is content-addressed comes from the manifest where there is one, else from the row:
+    How a path is content-addressed comes from the first manifest that lists it, else from the row:
     only the method is used, the digest is computed from the bytes.
     """
     signed = {
         record.path: (record.ca, manifest.references_of(record), record.nar_size)
-        for manifest in manifests
+        for manifest in reversed(manifests)
         for record in (*manifest.paths, *manifest.contents)
     }
     found = []
@@ -65,24 +65,31 @@ def observe(
 ) -> Observation:
     """Look at database, store directory, mounts and bytes. Raises `LocalError` when there is no store at all.
 
-    A path that vanished or changed while it was read is looked at once more after the pass, since a
-    garbage collection or a build may run (pitfall P45); what then still differs is an observation.
+    A garbage collection or a build may run meanwhile (pitfall P45). So after the pass the database is asked once
+    more about what vanished, changed or came, and those paths are looked at again; what then still differs is an
+    observation.
     """
-    try:
-        status = location.store.stat()
-    except OSError as error:
-        raise LocalError(f"no store here: {error.strerror}", place=str(location.store)) from error
+    owner = _owner(location)
     rows, problems = _rows(location)
-    todo = tasks(location, rows, manifests, Owner.of(status))
+    todo = tasks(location, rows, manifests, owner)
     total(sum(task.size for task in todo))
     paths = look_at_all(todo, advance=advance)
-    rows, paths = _again(location, rows, todo, paths)
-    known = {base_name(path) for path in paths}
+    entries = _entries(location, paths)
+    moving = {path for path, look in paths.items() if look.problem in ("missing", "changed")}
+    if moving or entries:
+        now, trouble = _rows(location)
+        problems = problems or trouble
+        if not problems:
+            moving |= now.keys() - rows.keys()
+            rows = _moved(rows, now, moving)
+        again = [task for task in tasks(location, rows, manifests, owner) if task.path in moving]
+        paths = {path: look for path, look in paths.items() if path not in moving} | look_at_all(again)
+        entries = _entries(location, paths)
     return Observation(
         running=seen,
         mounts=tuple(mounts.over_store(location, mounts.observe())),
         rows=rows,
-        entries=tuple(unknown_entries(location.store, known)),
+        entries=entries,
         paths=paths,
         problems=problems,
     )
@@ -96,19 +103,29 @@ def _rows(location: StoreLocation) -> tuple[dict[str, PathInfo], tuple[Problem, 
         return {}, (Problem("EV211", f"the store database cannot be read: {error}"),)
 
 
-def _again(
-    location: StoreLocation,
-    rows: dict[str, PathInfo],
-    todo: list[PathTask],
-    paths: dict[str, PathObservation],
-) -> tuple[dict[str, PathInfo], dict[str, PathObservation]]:
-    moving = [task for task in todo if paths[task.path].problem in ("missing", "changed")]
-    if not moving:
-        return rows, paths
-    now, _ = _rows(location)
-    gone = {task.path for task in moving if task.path in rows and task.path not in now}
-    second = look_at_all(moving)
-    return (
-        {path: row for path, row in rows.items() if path not in gone},
-        {path: second.get(path, seen) for path, seen in paths.items()},
+def _moved(rows: dict[str, PathInfo], now: dict[str, PathInfo], moving: set[str]) -> dict[str, PathInfo]:
+    """Return *rows* with what the database says *now* of the paths that are *moving*."""
+    kept = {path: row for path, row in rows.items() if path not in moving}
+    return kept | {path: now[path] for path in moving & now.keys()}
+
+
+def _owner(location: StoreLocation) -> Owner:
+    try:
+        return Owner.of(location.store.stat())
+    except OSError as error:
+        raise _unreadable(location, error) from error
+
+
+def _entries(location: StoreLocation, paths: Iterable[str]) -> tuple[Entry, ...]:
+    try:
+        return tuple(unknown_entries(location.store, {base_name(path) for path in paths}))
+    except OSError as error:
+        raise _unreadable(location, error) from error
+
+
+def _unreadable(location: StoreLocation, error: OSError) -> LocalError:
+    return LocalError(
+        f"no store can be read here: {error.strerror}",
+        place=str(location.store),
+        hint="see `store` in verify.toml, or --root and --store-dir",
     )

@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING
 
 from ec_closure.policy import LEVELS
 from ec_closure.report import Coverage
+from ec_verify.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ec_closure.policy import Level
     from ec_verify.judge.case import Case, PathJudgement
+    from ec_verify.scan.path import PathObservation
 
 _CONCLUSIVE = frozenset({"rebuilt", "fixed", "unreproducible", "inherited", "corrupt", "missing"})
 # What step 2 does not look at yet; a report must say so (feature F60).
 _NOT_OBSERVED = ("boot files", "overlay upper layer", "/etc and units", "processes", "kernel modules")
+
+_MAX_REASONS = 50
 
 
 def level_reached(case: Case, paths: tuple[PathJudgement, ...]) -> Level | None:
@@ -36,6 +42,8 @@ def _holds(case: Case, level: Level, paths: tuple[PathJudgement, ...]) -> bool:
                 and not case.observation.problems
                 and not case.observation.partial
                 and all(judgement.verdict != "unchecked" for judgement in paths)
+                and case.observation.rows.keys() <= case.observation.paths.keys()
+                and not any(_unread(look) for look in case.observation.paths.values())
             )
         case "source":
             return case.evaluation is not None and case.evaluation.drv_path is not None
@@ -68,15 +76,30 @@ def _status(done: int, total: int) -> str:
     return "partly" if done else "not done"
 
 
-def _entry(step: str, done: int, total: int, reasons: Counter[str] | dict[str, int]) -> Coverage:
+def _entry(step: str, done: int, total: int, reasons: Mapping[str, int]) -> Coverage:
     status = _status(done, total)
     return Coverage(
         step=step,
         status="done" if status == "done" else "partly" if status == "partly" else "not done",
         done=done,
         total=total,
-        reasons={reason[:1000]: count for reason, count in sorted(reasons.items())},
+        reasons=_counted(reasons),
     )
+
+
+def _counted(reasons: Mapping[str, int]) -> dict[str, int]:
+    """Return the most frequent reasons, fit to be printed; the rest is counted together."""
+    merged: Counter[str] = Counter()
+    for reason, count in reasons.items():
+        merged[one_line(reason)] += count
+    ordered = sorted(merged.items(), key=lambda item: (-item[1], item[0]))
+    kept = dict(sorted(ordered[:_MAX_REASONS]))
+    rest = sum(count for _, count in ordered[_MAX_REASONS:])
+    return kept | {"other reasons": rest} if rest else kept
+
+
+def _unread(look: PathObservation) -> bool:
+    return look.problem in ("unreadable", "changed")
 
 
 def _trust(case: Case) -> Coverage:
@@ -88,13 +111,13 @@ def _trust(case: Case) -> Coverage:
 
 def _bytes(case: Case, paths: tuple[PathJudgement, ...]) -> Coverage:
     seen = case.observation.paths
-    unread = Counter(look.detail or "not read" for look in seen.values() if look.problem in ("unreadable", "changed"))
+    unread = Counter(look.detail or "not read" for look in seen.values() if _unread(look))
     unread.update(case.observation.partial)
     if case.manifest is None:
         unread["no manifest: compared with the database and with content addresses only"] = 1
     return _entry(
         "bytes",
-        len(seen) - sum(look.problem in ("unreadable", "changed") for look in seen.values()),
+        len(seen) - sum(map(_unread, seen.values())),
         max(len(seen), len(paths)),
         unread,
     )

@@ -70,8 +70,8 @@ def _differing(case: Case) -> tuple[Observed, ...]:
         Observed(path=record.path, nar_hash=seen.nar_hash)
         for record in case.manifest.paths
         if (seen := case.observation.paths.get(record.path)) is not None
-        and seen.nar_hash not in (None, record.nar_hash)
         and seen.nar_hash is not None
+        and seen.nar_hash != record.nar_hash
     ]
     return tuple(found[:MAX_LISTED])
 
@@ -92,7 +92,7 @@ def _rebuilt_differing(case: Case) -> tuple[Observed, ...]:
 def observed_digest(case: Case) -> str | None:
     """Return the SHA-256 over `path NUL sri LF` of everything that was read, sorted; None if nothing was."""
     lines = [
-        f"{path}\0{seen.nar_hash}\n".encode()
+        f"{path}\0{seen.nar_hash}\n".encode(errors="surrogateescape")
         for path, seen in sorted(case.observation.paths.items())
         if seen.nar_hash is not None
     ]

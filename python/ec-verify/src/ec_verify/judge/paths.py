@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ec_verify.judge.case import Case, PathJudgement
+from ec_verify.text import lines
 
 if TYPE_CHECKING:
     from ec_closure.manifest import PathRecord
@@ -17,7 +19,9 @@ def judge_paths(case: Case) -> tuple[PathJudgement, ...]:
     """Return one judgement per path, in the manifest's order; none without a manifest."""
     if case.manifest is None:
         return ()
-    return tuple(_judge(case, record, case.observation.paths.get(record.path)) for record in case.manifest.paths)
+    found = (_judge(case, record, case.observation.paths.get(record.path)) for record in case.manifest.paths)
+    # Reasons quote names and logs, which hold whatever somebody put there.
+    return tuple(one if one.reason.isprintable() else replace(one, reason=lines(one.reason)) for one in found)
 
 
 def _judge(case: Case, record: PathRecord, seen: PathObservation | None) -> PathJudgement:
@@ -34,9 +38,14 @@ def _judge(case: Case, record: PathRecord, seen: PathObservation | None) -> Path
         return PathJudgement(record, "corrupt", _repair(case, record))
     if record.ca is not None:
         if seen.deserved != record.path:
-            return PathJudgement(record, "corrupt", f"its bytes deserve the name {seen.deserved}")
+            return PathJudgement(record, "corrupt", misnamed(seen))
         return PathJudgement(record, "fixed")
     return _judge_rebuild(case, record)
+
+
+def misnamed(seen: PathObservation) -> str:
+    """Say how the bytes that were *seen* and the name that they lie under do not fit."""
+    return f"its bytes deserve the name {seen.deserved}" if seen.deserved else seen.detail or "its bytes have no name"
 
 
 def _repair(case: Case, record: PathRecord) -> str:

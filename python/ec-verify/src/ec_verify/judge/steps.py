@@ -60,7 +60,9 @@ def judge_running(case: Case) -> Iterable[Finding]:
         if seen.profile in trusted:
             yield case.finding("EV304", f"the profile names another trusted system: {seen.profile}", seen.profile)
         else:
-            yield case.finding("EV302", f"the system profile names {seen.profile}, not {seen.current}", seen.profile)
+            named = f"names {seen.profile}" if seen.profile else "leads to no store path"
+            runs = seen.current or "nothing known"
+            yield case.finding("EV302", f"the system profile {named}; {runs} runs", seen.profile)
     if seen.booted is not None and seen.booted != seen.current:
         yield case.finding("EV304", f"{seen.booted} was booted, {seen.current} is current", seen.booted)
     if seen.command_line_init is not None and seen.booted is not None and seen.command_line_init != seen.booted:

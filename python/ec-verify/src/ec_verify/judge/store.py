@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from ec_closure.policy import matches
 from ec_closure.report import MAX_LISTED, Listed
+from ec_verify.judge.paths import misnamed
 from ec_verify.location import base_name
+from ec_verify.text import clip, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from ec_verify.scan.metadata import Anomaly, AnomalyKind
     from ec_verify.scan.path import PathObservation
 
+_MAX_PATH = 1024
 _ANOMALIES: dict[AnomalyKind, str] = {
     "mode": "EV203", "owner": "EV204", "mtime": "EV205", "setid": "EV206", "xattr": "EV207",
 }  # fmt: skip
@@ -26,24 +29,21 @@ _ANOMALIES: dict[AnomalyKind, str] = {
 
 def judge_store(case: Case, paths: tuple[PathJudgement, ...]) -> tuple[list[Finding], Listed, Listed]:
     """Return the findings, the unlisted paths and the extra entries."""
-    findings = case.raise_problems(case.observation.problems)
-    rows_known = not case.observation.problems
+    observation = case.observation
+    findings = case.raise_problems(observation.problems)
+    # Only a database that could not be read says nothing: other problems of the observation excuse no row.
+    rows_known = all(problem.code != "EV211" for problem in observation.problems)
     for judgement in paths:
         findings += _signed_path(case, judgement, rows_known=rows_known)
-    known = {record.path: (manifest, record) for manifest in case.trust.others for record in manifest.paths}
-    if case.manifest is not None:
-        known |= {record.path: (case.manifest, record) for record in case.manifest.contents}
-        for judgement in paths:
-            known.pop(judgement.record.path, None)
+    known = _known(case)
     unlisted = []
     listed = {judgement.record.path for judgement in paths}
-    for path in sorted(case.observation.rows.keys() - listed):
-        row = case.observation.rows[path]
-        seen = case.observation.paths.get(path)
+    for path in sorted((observation.rows.keys() | known.keys()) - listed):
+        seen = observation.paths.get(path)
         if path in known:
-            findings += _known_path(case, known[path][1], row, seen)
+            findings += _known_path(case, *known[path], seen, rows_known=rows_known)
             continue
-        findings += _registered_path(case, row, seen)
+        findings += _registered_path(case, observation.rows[path], seen)
         if case.manifest is not None and not matches(base_name(path), case.policy.allowed_unlisted):
             unlisted.append(path)
     findings += [
@@ -54,8 +54,20 @@ def judge_store(case: Case, paths: tuple[PathJudgement, ...]) -> tuple[list[Find
     return findings + extra_findings, _listed(unlisted), extra
 
 
+def _known(case: Case) -> dict[str, tuple[Manifest, PathRecord]]:
+    """Return what trusted manifests list beyond the running system: other generations, an image's other contents."""
+    known = {
+        record.path: (manifest, record)
+        for manifest in case.trust.others
+        for record in (*manifest.paths, *manifest.contents)
+    }
+    if case.manifest is not None:
+        known |= {record.path: (case.manifest, record) for record in case.manifest.contents}
+    return known
+
+
 def _listed(paths: list[str]) -> Listed:
-    return Listed(count=len(paths), paths=tuple(paths[:MAX_LISTED]))
+    return Listed(count=len(paths), paths=tuple(clip(printable(path), _MAX_PATH) for path in paths[:MAX_LISTED]))
 
 
 def _signed_path(case: Case, judgement: PathJudgement, *, rows_known: bool) -> Iterable[Finding]:
@@ -80,7 +92,7 @@ def _signed_path(case: Case, judgement: PathJudgement, *, rows_known: bool) -> I
 
 def _content_address(case: Case, path: str, ca: str | None, seen: PathObservation) -> Iterable[Finding]:
     if ca is not None and seen.problem is None and seen.deserved != path:
-        yield case.finding("EV210", f"the bytes of {base_name(path)} deserve the name {seen.deserved}", path)
+        yield case.finding("EV210", f"{base_name(path)}: {misnamed(seen)}", path)
 
 
 def _metadata(case: Case, path: str, anomalies: tuple[Anomaly, ...]) -> Iterable[Finding]:
@@ -109,24 +121,33 @@ def _row(case: Case, manifest: Manifest, record: PathRecord) -> Iterable[Finding
         yield case.finding("EV212", f"the database gave {name} a reference to {added[0]}", record.path)
 
 
-def _known_path(case: Case, record: PathRecord, row: PathInfo, seen: PathObservation | None) -> Iterable[Finding]:
-    """Judge a path that another generation's manifest lists."""
+def _known_path(
+    case: Case, manifest: Manifest, record: PathRecord, seen: PathObservation | None, *, rows_known: bool
+) -> Iterable[Finding]:
+    """Judge a path that a manifest lists beyond the running system. It may be collected, but not half of it."""
     name = base_name(record.path)
+    registered = record.path in case.observation.rows
     if seen is None or seen.problem == "missing":
-        yield case.finding("EV202", f"{name} (of another generation) is not on the disk", record.path)
+        if registered:
+            yield case.finding("EV202", f"{name} (of another generation) is not on the disk", record.path)
         return
-    if seen.problem == "unarchivable" or (seen.nar_hash is not None and seen.nar_hash != record.nar_hash):
+    if seen.problem in ("unreadable", "changed"):
+        yield case.finding("EV213", f"{name} (of another generation) could not be read: {seen.detail}", record.path)
+    elif seen.problem == "unarchivable" or seen.nar_hash != record.nar_hash:
         yield case.finding("EV201", f"{name} (of another generation) is not what CI signed", record.path)
-    if row.nar_hash.sri != record.nar_hash:
-        yield case.finding("EV212", f"the database has another hash for {name} than CI signed", record.path)
     yield from _content_address(case, record.path, record.ca, seen)
     yield from _metadata(case, record.path, seen.anomalies)
+    if rows_known:
+        yield from _row(case, manifest, record)
 
 
 def _registered_path(case: Case, row: PathInfo, seen: PathObservation | None) -> Iterable[Finding]:
     """Judge a path that only the database speaks for: does it at least speak the truth."""
     name = base_name(row.path)
-    if seen is None or seen.problem == "missing":
+    if seen is None:
+        yield case.finding("EV213", f"{name} is registered, but was not looked at", row.path)
+        return
+    if seen.problem == "missing":
         yield case.finding("EV202", f"{name} is registered, but not on the disk", row.path)
         return
     if seen.problem in ("unreadable", "changed"):
