@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ec_closure.nar.inspect import Inspector
 
-_BUFFER: Final = 1024 * 1024
+_BUFFER: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
