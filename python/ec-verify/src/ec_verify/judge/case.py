@@ -46,9 +46,9 @@ class Case:
         return Finding(
             code=code,
             severity=self.policy.severity_of(code),
-            message=one_line(message, _MAX_MESSAGE),
+            message=one_line(message, _MAX_MESSAGE) or KINDS[code].title,
             hint=KINDS[code].hint,
-            path=None if path is None else clip(printable(path), _MAX_PATH),
+            path=clip(printable(path), _MAX_PATH) if path else None,
         )
 
     def raise_problems(self, problems: tuple[Problem, ...]) -> list[Finding]:

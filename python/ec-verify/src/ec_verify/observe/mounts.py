@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ec_closure.errors import LocalError
+
 if TYPE_CHECKING:
     from ec_verify.location import StoreLocation
 
-_ESCAPE = re.compile(rb"\\([0-7]{3})")
+_MOUNTINFO = Path("/proc/self/mountinfo")
+_ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Mount:
 def parse(mountinfo: bytes) -> list[Mount]:
     """Parse /proc/self/mountinfo (see proc_pid_mountinfo(5)); lines that do not follow it are passed over."""
     found = []
-    for line in mountinfo.splitlines():
+    # Not splitlines: the kernel escapes line feeds, but not carriage returns, and no name may break a line.
+    for line in mountinfo.split(b"\n"):
         before, separator, after = line.partition(b" - ")
         fields, rest = before.split(b" "), after.split(b" ")
         if not separator or len(fields) < 6 or len(rest) < 3:  # noqa: PLR2004 - the man page's columns
@@ -45,14 +50,20 @@ def parse(mountinfo: bytes) -> list[Mount]:
 
 
 def over_store(location: StoreLocation, mounts: list[Mount]) -> list[Mount]:
-    """Return the mounts below the store directory: each hides something. The one on it is the store itself."""
-    prefix = f"{location.store}/"
+    """Return the mounts below the store directory: each hides something. The one on it is the store itself.
+
+    The kernel names mount points without symlinks on the way, so the store directory's own are resolved.
+    """
+    prefix = f"{os.path.realpath(location.store)}/"
     return [mount for mount in mounts if mount.point.startswith(prefix)]
 
 
 def observe() -> list[Mount]:
-    """Read the mounts that this process sees."""
-    return parse(Path("/proc/self/mountinfo").read_bytes())
+    """Read the mounts that this process sees. Raises `LocalError` where the kernel does not tell."""
+    try:
+        return parse(_MOUNTINFO.read_bytes())
+    except OSError as error:
+        raise LocalError(f"no mounts: {error.strerror}", place=str(_MOUNTINFO), hint="is /proc mounted?") from error
 
 
 def _unescape(field: bytes) -> str:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ec_verify.errors import ConfigError
+from ec_closure.store_path import StorePath, StorePathError
 
 if TYPE_CHECKING:
     from ec_verify.config import SystemTable
     from ec_verify.location import StoreLocation
 
+_COMMAND_LINE = Path("/proc/cmdline")
 _MAX_HOPS = 40
 
 
@@ -22,8 +23,8 @@ class Running:
     """Logical store paths that links name; None where a link is absent or leads out of the store.
 
     *generations* are the other systems of the profile, which have manifests of their own.
-    *command_line_init* is the `init=` of the kernel's command line, None when this is not the
-    running machine's root.
+    *command_line_init* is the store path of `init=` on the kernel's command line, or its text where that leads out
+    of the store; None without one, and when this is not the running machine's root.
     """
 
     current: str | None
@@ -41,7 +42,10 @@ def observe(location: StoreLocation, system: SystemTable) -> Running:
     if location.is_chroot:
         unobserved.append("kernel command line: another root is examined")
     else:
-        init = _init(Path("/proc/cmdline").read_text(errors="replace"), location)
+        try:
+            init = _init(_COMMAND_LINE.read_text(errors="backslashreplace"), location)
+        except OSError as error:
+            unobserved.append(f"kernel command line: {error.strerror}")
     profile = location.physical(system.profile)
     generations = sorted(
         {
@@ -64,26 +68,31 @@ def store_path_behind(location: StoreLocation, link: str) -> str | None:
     """Resolve the logical path *link* under the store's root and return the store path it ends in, if any.
 
     Every component is resolved by hand, because absolute links inside another root mean that root.
-    What the last link names need not exist. Raises `ConfigError` for a loop.
+    What the last link names need not exist. None for links that lead out of the store or in a circle, and for names
+    in the store directory that no store path can have.
     """
-    todo = deque(link.strip("/").split("/"))
-    current = ""
+    todo = deque(link.split("/"))
+    current = ""  # what is resolved so far: empty for the root, else a path that starts with one slash
     hops = 0
     while todo:
         part = todo.popleft()
         if part in ("", "."):
             continue
-        candidate = os.path.normpath(f"{current}/{part}")
+        if part == "..":
+            current = current.rpartition("/")[0]
+            continue
+        candidate = f"{current}/{part}"
+        if location.is_store_path(candidate) and not any(todo):
+            current = candidate  # the object itself, even if it is a symlink
+            continue
         try:
-            if location.is_store_path(candidate) and not todo:
-                return candidate
             target = os.readlink(location.physical(candidate))  # noqa: PTH115 - the text itself, not a path
-        except OSError:
+        except (OSError, ValueError):  # no link, or a name that no file can have
             current = candidate
             continue
         hops += 1
         if hops > _MAX_HOPS:
-            raise ConfigError(f"more than {_MAX_HOPS} symlinks in a row", place=link)
+            return None
         todo.extendleft(reversed(target.split("/")))
         current = "" if target.startswith("/") else current
     return _containing(location, current)
@@ -93,11 +102,16 @@ def _containing(location: StoreLocation, path: str) -> str | None:
     prefix = location.store_dir + "/"
     if not path.startswith(prefix):
         return None
-    return prefix + path.removeprefix(prefix).split("/", 1)[0]
+    name = path.removeprefix(prefix).split("/", 1)[0]
+    try:
+        return StorePath.parse_base(name).within(location.store_dir)
+    except StorePathError:
+        return None
 
 
 def _init(command_line: str, location: StoreLocation) -> str | None:
-    for word in command_line.split():
-        if word.startswith("init="):
-            return _containing(location, word.removeprefix("init="))
-    return None
+    words = [word.removeprefix("init=") for word in command_line.split() if word.startswith("init=")]
+    if not words:
+        return None
+    # The last one counts, to the kernel and to the initrd. The file itself may be a link out of its system.
+    return store_path_behind(location, words[-1].rpartition("/")[0]) or words[-1] or None
