@@ -23,7 +23,7 @@ HERMETIC = (
     "--no-registries",
 )
 _NEEDS_BUILD = re.compile(r"import.from.derivation|allow-import-from-derivation|is disallowed", re.IGNORECASE)
-_ATTR = re.compile(r"^[A-Za-z0-9_.+@'\"-]+$")
+_ATTR = re.compile(r"[A-Za-z0-9_.+@'\"-]+")
 
 
 def evaluate(ghost: Ghost, link: str, attr: str, manifest: Manifest | None) -> tuple[Evaluation, Graph | None]:
@@ -36,7 +36,7 @@ def evaluate(ghost: Ghost, link: str, attr: str, manifest: Manifest | None) -> t
     outcome = Evaluation(flake=flake, inputs=inputs, attr=attr, problems=problems)
     if flake is None or problems:
         return outcome, None
-    if not _ATTR.match(attr):
+    if not _ATTR.fullmatch(attr):
         return replace(outcome, problems=(Problem("EV405", f"{attr!r} is no flake attribute"),)), None
     result = ghost.nix.nix(["eval", "--raw", *HERMETIC, f"path:{flake.path}#{attr}.drvPath"])
     drv_path = result.stdout.strip()

@@ -14,7 +14,7 @@ import msgspec
 from ec_closure import strict_json
 from ec_closure.content_address import source_store_path
 from ec_closure.errors import BadInputError
-from ec_closure.hashes import Hash
+from ec_closure.hashes import Hash, HashError
 
 MAX_BYTES = 16 << 20
 
@@ -46,11 +46,14 @@ class LockedInput:
 
 
 def locked_inputs(data: bytes, store_dir: str, *, what: str = "flake.lock") -> list[LockedInput]:
-    """Return every locked input but the root, sorted by name. Raises `LockError` or `BadInputError`.
+    """Return every locked input but the root, sorted by name. Raises `LockError`, `JsonError` or `LimitError`.
 
-    Inputs given by a path relative to their parent lie inside the parent's tree and are hashed with it.
+    Inputs given by a path relative to their parent lie inside the parent's tree and are hashed with it. Not checked:
+    which nodes the root reaches; whether a relative path stays inside its parent, which Nix sees to.
     """
     lock = strict_json.decode(data, _Lock, what=what, max_bytes=MAX_BYTES)
+    if lock.root not in lock.nodes:
+        raise LockError(f"the root {lock.root[:80]!r} is not among the nodes", place=what)
     found = []
     for name, node in sorted(lock.nodes.items()):
         if name == lock.root:
@@ -61,6 +64,15 @@ def locked_inputs(data: bytes, store_dir: str, *, what: str = "flake.lock") -> l
             continue
         if not isinstance(text, str):
             raise LockError("this input is not pinned by a narHash", place=f"{what}: {name}", hint="run nix flake lock")
-        nar_hash = Hash.parse(text)
-        found.append(LockedInput(name, nar_hash, source_store_path(nar_hash, store_dir=store_dir)))
+        found.append(_locked(name, text, store_dir, what))
     return found
+
+
+def _locked(name: str, text: str, store_dir: str, what: str) -> LockedInput:
+    try:
+        nar_hash = Hash.parse(text)
+    except HashError as error:
+        raise LockError(error.message, place=f"{what}: {name}", hint=error.hint) from error
+    if nar_hash.algorithm != "sha256":
+        raise LockError(f"pinned by {nar_hash.algorithm}, not by sha256", place=f"{what}: {name}")
+    return LockedInput(name, nar_hash, source_store_path(nar_hash, store_dir=store_dir))
