@@ -12,13 +12,14 @@ from typing import TypeVar
 import msgspec
 import zstandard
 
+from ec_closure.decoding import explain
 from ec_closure.errors import BadInputError, LimitError
 
 T = TypeVar("T")
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
 _LEVEL = 10
-_CHUNK = 1 << 20
+_MAX_WINDOW = 1 << 27
 
 
 class NotCanonicalError(BadInputError):
@@ -54,12 +55,23 @@ def decode(data: bytes, kind: type[T], *, what: str, max_bytes: int) -> T:
     try:
         document = msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInputError(str(error) or "nested too deep", place=what) from error
-    if _ENCODER.encode(document) + b"\n" != data:
+        message, place = explain(error, what)
+        raise BadInputError(message or "nested too deep", place=place) from error
+    spelled = _ENCODER.encode(document) + b"\n"
+    if spelled != data:
         raise NotCanonicalError(
-            "not in canonical form (white space, key order, duplicate keys or spelled-out defaults)", place=what
+            "not in canonical form (white space, key order, duplicate keys or spelled-out defaults)",
+            place=f"{what}: byte {_first_difference(spelled, data)}",
         )
     return document
+
+
+def _first_difference(one: bytes, other: bytes) -> int:
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
+    return low
 
 
 def compress(data: bytes) -> bytes:
@@ -68,25 +80,19 @@ def compress(data: bytes) -> bytes:
 
 
 def decompress(data: bytes, *, what: str, max_bytes: int) -> bytes:
-    """Return what the zstd frame *data* holds, reading no further than *max_bytes* of it.
+    """Return what the zstd frame *data* holds: one frame that states its size, as `compress` makes them.
 
-    Raises `LimitError` for a bomb, `CompressionError` for damage or bytes after the frame.
+    No more than that size is ever held. Raises `LimitError` for a frame that states more than
+    *max_bytes*, `CompressionError` for damage, for a frame that is empty or does not keep its
+    word, and for bytes after it.
     """
-    engine = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
-    parts: list[bytes] = []
-    total = 0
     try:
-        # Small slices of input bound the output of each step, so that a bomb is seen before it is held.
-        for start in range(0, len(data), 1 << 13):
-            part = engine.decompress(data[start : start + (1 << 13)])
-            total += len(part)
-            if total > max_bytes:
-                raise LimitError(f"holds more than {max_bytes} bytes", place=what)
-            parts.append(part)
-            if engine.eof and (engine.unused_data or start + (1 << 13) < len(data)):
-                raise CompressionError("bytes follow the compressed frame", place=what)
+        stated = zstandard.get_frame_parameters(data).content_size
+        if stated in (0, zstandard.CONTENTSIZE_UNKNOWN):
+            raise CompressionError("the compressed frame is empty or does not state its size", place=what)
+        if stated > max_bytes:
+            raise LimitError(f"holds {stated} bytes where at most {max_bytes} are accepted", place=what)
+        engine = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+        return engine.decompress(data, read_across_frames=False, allow_extra_data=False)
     except zstandard.ZstdError as error:
-        raise CompressionError(f"not a whole zstd frame: {error}", place=what) from error
-    if not engine.eof:
-        raise CompressionError("the compressed frame is cut short", place=what)
-    return b"".join(parts)
+        raise CompressionError(f"not one whole zstd frame: {error}", place=what) from error

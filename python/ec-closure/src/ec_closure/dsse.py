@@ -1,26 +1,31 @@
 """DSSE envelopes: signed statements whose payload stays opaque bytes until it is verified.
 
 Envelopes are ours only in how strictly they are read; signatures are securesystemslib's. Threshold
-counting is by distinct public key, never by key identifier (an identifier is attacker-chosen text).
+counting is by the bytes of public keys, never by key identifier (which is text chosen by strangers).
 Source: the DSSE protocol v1.0. Not checked here: what the payload says.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from securesystemslib.dsse import Envelope as SslibEnvelope
-from securesystemslib.exceptions import VerificationError
+from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Key, Signature, Signer
 
 from ec_closure import strict_json
-from ec_closure.errors import BadInputError, TrustError
+from ec_closure.decoding import excerpt
+from ec_closure.errors import BadInputError, TrustError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 MAX_BYTES = 64 << 20
 MAX_SIGNATURES = 32
@@ -55,49 +60,37 @@ class Envelope(msgspec.Struct, frozen=True, rename={"payload_type": "payloadType
 
 def sign(payload: bytes, payload_type: str, signers: Sequence[Signer]) -> bytes:
     """Return the envelope of *payload* as JSON bytes, signed by every one of *signers*."""
-    envelope = SslibEnvelope(payload, payload_type, {})
-    for signer in signers:
-        envelope.sign(signer)
-    return (
-        msgspec.json.encode(
-            Envelope(
-                payload=base64.b64encode(payload).decode(),
-                payload_type=payload_type,
-                signatures=tuple(
-                    EnvelopeSignature(keyid=keyid, sig=base64.b64encode(bytes.fromhex(signature.signature)).decode())
-                    for keyid, signature in envelope.signatures.items()
-                ),
-            )
-        )
-        + b"\n"
+    signed = SslibEnvelope(payload, payload_type, {}).pae()
+    signatures = [signer.sign(signed) for signer in signers]
+    envelope = Envelope(
+        payload=base64.b64encode(payload).decode(),
+        payload_type=payload_type,
+        signatures=tuple(
+            EnvelopeSignature(keyid=one.keyid, sig=base64.b64encode(bytes.fromhex(one.signature)).decode())
+            for one in signatures
+        ),
     )
+    return msgspec.json.encode(envelope) + b"\n"
 
 
 def verify(data: bytes, payload_type: str, keys: Sequence[Key], *, threshold: int = 1, what: str = "envelope") -> bytes:
     """Return the payload of the envelope *data* if *threshold* distinct *keys* signed it.
 
-    Raises `EnvelopeError` (malformed, or another payload type) or `SignatureError`. The payload is
-    not parsed: that is the caller's next step.
+    Raises `JsonError`, `LimitError` or `EnvelopeError` (malformed, or another payload type),
+    `SignatureError`, and `UsageError` for a key that is none. The payload is not parsed: that is
+    the caller's next step.
     """
-    envelope = strict_json.decode(data, Envelope, what=what, max_bytes=MAX_BYTES, max_depth=8)
-    if envelope.payload_type != payload_type:
-        raise EnvelopeError(f"payload type {envelope.payload_type!r} where {payload_type!r} is expected", place=what)
-    distinct = {tuple(sorted(key.keyval.items())): key for key in keys}
+    distinct = {_public_bytes(key): key for key in keys}
     if not 1 <= threshold <= len(distinct):
         raise SignatureError(f"{threshold} signatures wanted of {len(distinct)} distinct keys", place=what)
+    envelope = strict_json.decode(data, Envelope, what=what, max_bytes=MAX_BYTES, max_depth=8)
+    if envelope.payload_type != payload_type:
+        found = excerpt(envelope.payload_type, 80)
+        raise EnvelopeError(f"payload type {found!r} where {payload_type!r} is expected", place=what)
     payload = _b64(envelope.payload, f"{what}: payload")
-    found = SslibEnvelope(payload, payload_type, {})
-    accepted = 0
-    for key in distinct.values():
-        # Every signature is tried with every key: the identifier beside a signature is only a hint.
-        for position, entry in enumerate(envelope.signatures):
-            signature = Signature(key.keyid, _b64(entry.sig, f"{what}: signatures[{position}]").hex())
-            try:
-                key.verify_signature(signature, found.pae())
-            except (VerificationError, ValueError):
-                continue
-            accepted += 1
-            break
+    signatures = [_b64(one.sig, f"{what}: signatures[{at}]").hex() for at, one in enumerate(envelope.signatures)]
+    signed = SslibEnvelope(payload, payload_type, {}).pae()
+    accepted = sum(_is_signed(signed, signatures, key) for key in distinct.values())
     if accepted < threshold:
         raise SignatureError(
             f"signed by {accepted} of the {threshold} keys that are needed",
@@ -107,8 +100,33 @@ def verify(data: bytes, payload_type: str, keys: Sequence[Key], *, threshold: in
     return payload
 
 
+def _is_signed(signed: bytes, signatures: Sequence[str], key: Key) -> bool:
+    # Every signature is tried: the identifier beside it is only a hint, and chosen by whoever made the envelope.
+    for signature in signatures:
+        try:
+            key.verify_signature(Signature(key.keyid, signature), signed)
+        except UnverifiedSignatureError:  # the root of VerificationError, too
+            continue
+        return True
+    return False
+
+
+def _public_bytes(key: Key) -> bytes:
+    """Return what makes *key* that key, however it is spelled and called, and whatever scheme it is used with."""
+    public = key.keyval.get("public", "")
+    try:
+        if key.keytype == "ed25519":
+            loaded: PublicKeyTypes = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public))
+        else:
+            loaded = load_pem_public_key(public.encode())
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise UsageError(f"no public key of the type {key.keytype}", place=f"key {excerpt(key.keyid, 80)}") from error
+    return loaded.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
 def _b64(text: str, place: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
+        # The protocol allows the alphabet of URLs too.
+        return base64.b64decode(text.replace("-", "+").replace("_", "/"), validate=True)
+    except ValueError as error:
         raise EnvelopeError(f"not base64: {error}", place=place) from error

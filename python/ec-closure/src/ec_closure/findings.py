@@ -3,11 +3,15 @@
 EV1xx trust · EV2xx bytes · EV3xx running state · EV4xx source · EV5xx rebuild. A code keeps its
 meaning for ever; a new meaning takes a new number. The catalogue holds what is the same for every
 occurrence: the title, the severity unless policy says otherwise, and what to do.
+
+`python -m ec_closure.findings docs/findings.md` writes the catalogue for people.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
 from typing import Literal
 
 Severity = Literal["fail", "warn", "info"]
@@ -79,3 +83,39 @@ _KINDS = (
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.code: kind for kind in _KINDS}
+
+AREAS = {
+    "EV1": "Trust",
+    "EV2": "Bytes",
+    "EV3": "Running state",
+    "EV4": "Source",
+    "EV5": "Rebuild",
+    "EV9": "The verifier itself",
+}
+"""What the first digit of a code says."""
+
+_HEAD = """\
+<!-- Written by `python -m ec_closure.findings docs/findings.md`; change the catalogue, not this file. -->
+# Findings
+
+What `ec-verify` can find wrong. A code keeps its meaning for ever; a new meaning takes a new number. The severity is
+the default, and `[severity]` in `policy.toml` may set another one: `fail` makes the run fail, `warn` and `info` are
+reported only.
+"""
+
+
+def render() -> str:
+    """Return the catalogue as Markdown, grouped by area."""
+    parts = [_HEAD]
+    for area, kinds in groupby(_KINDS, key=lambda kind: kind.code[:3]):
+        parts.append(f"\n## {area}xx: {AREAS[area]}\n")
+        parts.extend(
+            f"\n### {kind.code}: {kind.title}\n\nDefault severity: **{kind.severity}**. {kind.hint}\n" for kind in kinds
+        )
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    import sys
+
+    Path(sys.argv[1]).write_text(render(), encoding="utf-8")

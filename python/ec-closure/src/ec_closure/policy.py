@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ec_closure.decoding import excerpt, explain
 from ec_closure.errors import BadInputError, LimitError
 from ec_closure.findings import KINDS, Severity
 from ec_closure.record import Line, Record
+from ec_closure.signing import KeyFormatError, Keyring
 
 MAX_BYTES = 1 << 20
 
@@ -83,16 +85,29 @@ def matches(base_name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def decode(data: bytes, *, what: str = "policy.toml") -> Policy:
-    """Decode a policy. Raises `PolicyError` with its place; unknown keys and codes are errors."""
+    """Decode a policy. Unknown keys and codes are errors.
+
+    Raises `PolicyError` with its place, `LimitError` above `MAX_BYTES`. Entries of the register
+    that have expired are not errors here: the judge, who has a clock, makes findings of them.
+    """
     if len(data) > MAX_BYTES:
         raise LimitError(f"{len(data)} bytes where at most {MAX_BYTES} are accepted", place=what)
     try:
         policy = msgspec.toml.decode(data, type=Policy)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise PolicyError(str(error), place=what, hint="docs/policy.md lists every key") from error
+        message, place = explain(error, what)
+        raise PolicyError(message, place=place, hint="docs/schemas/policy.v1.schema.json lists every key") from error
     except RecursionError:
         raise PolicyError("nested too deep", place=what) from None
     for code in policy.severity:
         if code not in KINDS:
-            raise PolicyError(f"no finding has the code {code}", place=f"{what}: severity", hint="docs/findings.md")
+            raise PolicyError(
+                f"no finding has the code {excerpt(code)!r}",
+                place=f"{what}: severity",
+                hint="docs/findings.md lists every code",
+            )
+    try:
+        Keyring.parse(policy.cache_keys)
+    except KeyFormatError as error:
+        raise PolicyError(error.message, place=f"{what}: cache_keys", hint=error.hint) from error
     return policy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from typing import Annotated, Literal
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from ec_closure import canonical, intoto, strict_json
 from ec_closure.errors import BadInputError
 from ec_closure.findings import Severity
+from ec_closure.manifest_rules import MAX_PATHS
 from ec_closure.policy import Level
 from ec_closure.record import Count, Record, Sha256, Sri, Text
 
@@ -35,6 +37,7 @@ VERDICT_LETTERS: dict[PathVerdict, str] = {
 }
 _BY_LETTER: dict[str, PathVerdict] = {letter: verdict for verdict, letter in VERDICT_LETTERS.items()}
 
+FindingCode = Annotated[str, msgspec.Meta(pattern=r"^EV[1-9][0-9]{2}$(?!\n)")]
 Overall = Literal["passed", "failed", "undecided"]
 
 
@@ -45,9 +48,9 @@ class ReportError(BadInputError):
 
 
 class Finding(Record, frozen=True, kw_only=True):
-    """One thing that is wrong. *kind* codes are listed in `findings`; *message* is one line."""
+    """One thing that is wrong. *code* is one of those in `findings`; *message* is one line."""
 
-    code: Text
+    code: FindingCode
     severity: Severity
     message: Text
     hint: Text
@@ -146,29 +149,32 @@ class RunOutput(Report, frozen=True, kw_only=True):
 
 
 def pack_verdicts(verdicts: list[PathVerdict]) -> str:
-    """Return one letter per path, compressed for the report."""
+    """Return one letter per path, compressed for the report; the empty text for no paths."""
+    if not verdicts:
+        return ""
     return base64.b64encode(canonical.compress("".join(map(VERDICT_LETTERS.__getitem__, verdicts)).encode())).decode()
 
 
 def unpack_verdicts(packed: str, *, what: str = "verdicts") -> list[PathVerdict]:
     """Return the verdicts of a report. Raises `ReportError` for letters that mean nothing."""
+    if not packed:
+        return []
     try:
         raw = base64.b64decode(packed, validate=True)
     except ValueError as error:
         raise ReportError(f"not base64: {error}", place=what) from error
-    letters = canonical.decompress(raw, what=what, max_bytes=1 << 20)
-    try:
-        return [_BY_LETTER[chr(letter)] for letter in letters]
-    except KeyError as error:
-        raise ReportError(f"{error} is no verdict", place=what) from error
+    letters = canonical.decompress(raw, what=what, max_bytes=MAX_PATHS).decode("latin-1")
+    unknown = set(letters) - _BY_LETTER.keys()
+    if unknown:
+        position = min(map(letters.index, unknown))
+        raise ReportError(f"{letters[position]!r} is no verdict", place=f"{what}[{position}]")
+    return [_BY_LETTER[letter] for letter in letters]
 
 
-def statement(report: Report, toplevel_sha256: str) -> bytes:
-    """Return the in-toto statement about the toplevel whose NAR has the digest *toplevel_sha256*."""
-    subject = intoto.Subject(name=report.toplevel, digest={"sha256": toplevel_sha256})
-    return intoto.encode(
-        intoto.Statement(subject=(subject,), predicate_type=PREDICATE_TYPE, predicate=msgspec.to_builtins(report))
-    )
+def statement(report: Report, subject: intoto.Subject) -> bytes:
+    """Return the in-toto statement about the toplevel *subject*, as it is to be signed."""
+    predicate = msgspec.to_builtins(report)
+    return intoto.encode(intoto.Statement(subject=(subject,), predicate_type=PREDICATE_TYPE, predicate=predicate))
 
 
 class ReportStatement(
@@ -183,8 +189,26 @@ class ReportStatement(
 
 
 def decode(payload: bytes, *, what: str = "report") -> ReportStatement:
-    """Decode the payload of an envelope. Verify the envelope first (`dsse.verify`)."""
+    """Decode the payload of an envelope. Verify the envelope first (`dsse.verify`).
+
+    Raises `LimitError`, `JsonError`, or `ReportError` for a report that contradicts itself. Not
+    checked: the report against its manifest, and whether its node tells the truth.
+    """
     found = strict_json.decode(payload, ReportStatement, what=what, max_bytes=MAX_BYTES, max_depth=12)
     if len(found.subject) != 1 or found.subject[0].name != found.predicate.toplevel:
-        raise ReportError("the statement's subject is not the report's toplevel", place=what)
+        raise ReportError("the statement's subject is not the report's toplevel", place=f"{what}: subject")
+    _check(found.predicate, f"{what}: predicate")
     return found
+
+
+def _check(report: Report, what: str) -> None:
+    verdicts = unpack_verdicts(report.verdicts, what=f"{what}: verdicts")
+    if bool(verdicts) != (report.manifest is not None):
+        raise ReportError("verdicts and a manifest go together", place=f"{what}: verdicts")
+    if Counter(verdicts) != report.counts:
+        raise ReportError("the counts are not those of the verdicts", place=f"{what}: counts")
+    failing = any(finding.severity == "fail" for finding in report.findings)
+    if failing != (report.verdict == "failed"):
+        raise ReportError("a run failed if and only if a finding fails it", place=f"{what}: verdict")
+    if report.verdict == "passed" and (report.manifest is None or report.level_reached != report.level_asked):
+        raise ReportError("passed without a manifest or below the level asked", place=f"{what}: verdict")

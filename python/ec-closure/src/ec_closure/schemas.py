@@ -1,7 +1,11 @@
-"""JSON Schemas of the published documents, generated from the types that decode them."""
+"""JSON Schemas of the published documents, generated from the types that decode them.
+
+A schema says what the types say. What holds between the parts of a document is checked by its `decode`.
+"""
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -10,6 +14,8 @@ import msgspec
 from ec_closure.manifest import Manifest
 from ec_closure.policy import Policy
 from ec_closure.report import ReportStatement, RunOutput
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 DOCUMENTS = {
     "closure-manifest.v1": Manifest,
@@ -21,14 +27,18 @@ DOCUMENTS = {
 
 def render(kind: type) -> str:
     """Return the JSON Schema of *kind*, spelt the same every time."""
-    return json.dumps(msgspec.json.schema(kind), indent=2, sort_keys=True) + "\n"
+    schema = {"$schema": DIALECT, **msgspec.json.schema(kind)}
+    for part in schema["$defs"].values():
+        # Docstrings become descriptions; which Python compiled them decides whether they are indented.
+        part["description"] = inspect.cleandoc(part["description"])
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
 
 
 def write(directory: Path) -> None:
     """Write every schema into *directory*: `python -m ec_closure.schemas docs/schemas`."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, kind in DOCUMENTS.items():
-        (directory / f"{name}.schema.json").write_text(render(kind))
+        (directory / f"{name}.schema.json").write_text(render(kind), encoding="utf-8")
 
 
 if __name__ == "__main__":
