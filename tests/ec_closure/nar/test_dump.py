@@ -143,10 +143,11 @@ class TestDepth:
         plant(tree, scratch / "deep")
         (scratch / "elsewhere").mkdir()
         middle = scratch / "deep" / "d" / "d"
+        for directory in (middle, middle / "d"):
+            directory.chmod(0o755)
 
         def move(relative: bytes, *_: object) -> None:
             if relative.endswith(b"file"):
-                middle.parent.chmod(0o755)
                 (middle / "d").rename(scratch / "elsewhere" / "d")
 
         with pytest.raises(TreeChangedError, match=r"moved|came or went"):
@@ -172,6 +173,7 @@ class TestChanges:
     ) -> None:
         """Between the first look and the last, whatever happens to a file is noticed."""
         plant(Dir({b"file": File(b"y" * size)}), tmp_path / "tree")
+        (tmp_path / "tree" / "file").chmod(0o644)
 
         def inspect(relative: bytes, *_: object) -> None:
             if relative == b"file":
