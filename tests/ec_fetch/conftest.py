@@ -200,6 +200,12 @@ def _no_waiting() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave flushing to the disk out: it takes long on a busy machine, and only a power cut would show it."""
+    monkeypatch.setattr("os.fsync", bool)
+
+
 @pytest.fixture
 def make_world(tmp_path: Path) -> Callable[..., World]:
     """Give a function that makes a repository: its arguments are those of the world."""

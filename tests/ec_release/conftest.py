@@ -61,12 +61,12 @@ class Place:
         (scratch / "runner.closure.json.zst").write_bytes(self.manifest(version, artifacts))
         return [scratch / "disk.img"], [scratch / "runner.closure.json.zst"]
 
-    def manifest(self, version: int, artifacts: dict[str, bytes] | None = None) -> bytes:
+    def manifest(self, version: int, artifacts: dict[str, bytes] | None = None, tag: str | None = None) -> bytes:
         """Return the manifest of a system of one path."""
         out = f"/nix/store/{'0' * 32}-runner-{version}"
         return manifest.encode(
             manifest.Manifest(
-                release=manifest.Release(tag=f"v{version}", version=version, issued=0),
+                release=manifest.Release(tag=tag or f"v{version}", version=version, issued=0),
                 source=manifest.Source(nar_hash=_SRI, store_path=f"/nix/store/{'1' * 32}-source"),
                 system=manifest.System(
                     name="runner", attr="runner", platform="x86_64-linux", drv_path=out + ".drv", out_path=out
@@ -103,6 +103,12 @@ class Place:
     def later(self, **by: float) -> None:
         """Let time pass."""
         self.time += timedelta(**by)
+
+
+@pytest.fixture(autouse=True)
+def _no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave flushing to the disk out: it takes long on a busy machine, and only a power cut would show it."""
+    monkeypatch.setattr("os.fsync", bool)
 
 
 @pytest.fixture

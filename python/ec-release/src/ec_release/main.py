@@ -23,7 +23,13 @@ _INTERRUPTED = 130
 
 def make_app() -> App:
     """Return the application. Commands are imported when they run, so that `--help` is quick."""
-    app = App(name="ec-release", help="Describe, sign and publish releases.", version=_version, help_format="plaintext")
+    app = App(
+        name="ec-release",
+        help="Describe, sign and publish releases.",
+        version=_version,
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,
+    )
     commands = "ec_release.commands"
     app.command(f"{commands}.closure:closure", name="closure", help="Describe one built system.", version_flags=())
     app.command(f"{commands}.publish:publish", name="publish", help="Publish one release.", version_flags=())

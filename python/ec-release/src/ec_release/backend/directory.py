@@ -43,8 +43,8 @@ class DirectoryBackend:
     def locked(self) -> Iterator[None]:
         """Hold the directory; also sweeps away what an interrupted publisher left half written."""
         with _local(self.root):
-            for directory in (self.trust, self._drafts, self._aside):
-                directory.mkdir(parents=True, exist_ok=True)
+            for directory in (self.root, self.download, self.trust, self._drafts, self._aside):
+                _make(directory)
             lock = (self.root / ".lock").open("wb")
         with lock:
             try:
@@ -65,7 +65,7 @@ class DirectoryBackend:
     def draft(self, tag: str) -> frozenset[str]:
         """Open the draft of *tag*; return the names of the assets it already holds."""
         with _local(self._drafts):
-            (self._drafts / tag).mkdir(exist_ok=True)
+            _make(self._drafts / tag)
         return self._names(self._drafts / tag) or frozenset()
 
     def upload(self, tag: str, name: str, chunks: Iterator[bytes]) -> None:
@@ -139,6 +139,13 @@ class DirectoryBackend:
                 return frozenset(path.name for path in directory.iterdir())
             except FileNotFoundError:
                 return None
+
+
+def _make(directory: Path) -> None:
+    """Make a directory that a web server may enter, whatever the publisher's umask; leave one that is there."""
+    if not directory.is_dir():
+        directory.mkdir(parents=True)
+        directory.chmod(0o755)
 
 
 def _sync(directory: Path) -> None:

@@ -29,34 +29,40 @@ _PENDING_HELP = "Where the proposal lies [pending-root.json beside the keys]."
 
 
 def rotate(
-    role: Annotated[Role, Parameter(help="Whose key to replace.")],
-    *,
+    *roles: Annotated[Role, Parameter(help="Whose keys to replace, in one proposal.")],
     repository: Repository,
     remove: Annotated[tuple[str, ...], Parameter(help="Which root key goes.", negative=())] = (),
-    add: Annotated[tuple[Path, ...], Parameter(help="A public key that comes.", negative=())] = (),
+    add: Annotated[tuple[Path, ...], Parameter(help="A public root key that comes.", negative=())] = (),
     threshold: Annotated[int | None, Parameter(help="How many root keys must sign from then on.")] = None,
     pending: Annotated[Path | None, Parameter(help=_PENDING_HELP)] = None,
     days: Days = _DEFAULTS,
 ) -> None:
-    """Replace the key of a role. With the root keys at hand it happens at once; else a proposal is written.
+    """Replace keys of roles. With the root keys at hand it happens at once; else a proposal is written.
 
-    The online roles have one key each, which is replaced. Of the root's keys, name those that go with --remove.
+    The online roles have one key each, which is replaced by a new one. Of the root's keys, name those that go with
+    --remove; as many new ones are made, except where --add brings public keys instead.
     """
-    if role == "root" and not (remove or add or threshold):
+    if not roles:
+        raise UsageError("say whose key to replace", hint="targets, snapshot, timestamp or root")
+    if "root" in roles and not (remove or add or threshold):
         raise UsageError("say which root key goes", hint="--remove KEY; `ec-release trust show` lists the keys")
-    if role != "root" and (remove or threshold):
-        raise UsageError(f"the {role} role has one key: it is replaced, nothing else")
+    if "root" not in roles and (remove or add or threshold):
+        raise UsageError("--remove, --add and --threshold are about root keys", hint="name the role `root` as well")
     signing = repository.signing(days)
 
     def edit(root: Root) -> None:
-        going = [find_key(root, role, prefix) for prefix in remove] if role == "root" else list(root.roles[role].keyids)
-        coming = [keys.load_public(path) for path in add]
-        for _ in range(max(0, len(going) - len(coming))):
-            path = keys.new_file(repository.keys[0], role)
-            signer = keys.generate(path)
-            signing.ring.add(signer, path)
-            coming.append(signer.public_key)
-        replace_keys(root, role, going, coming, threshold)
+        for role in dict.fromkeys(roles):
+            if role == "root":
+                going = [find_key(root, role, prefix) for prefix in remove]
+                coming = [keys.load_public(path) for path in add]
+            else:
+                going, coming = list(root.roles[role].keyids), []
+            for _ in range(max(0, len(going) - len(coming))):
+                path = keys.new_file(repository.keys[0], role)
+                signer = keys.generate(path)
+                signing.ring.add(signer, path)
+                coming.append(signer.public_key)
+            replace_keys(root, role, going, coming, threshold if role == "root" else None)
 
     _change(repository, signing, pending, edit)
 

@@ -19,6 +19,7 @@ def show(
     *,
     directory: Annotated[Path, Parameter(help="The published tree.")],
     root: Annotated[Path, Parameter(help="The pinned root.")],
+    targets: Annotated[bool, Parameter(help="List every signed asset as well.", negative=())] = False,
     time: Annotated[str | None, Parameter(help="Tell what has expired at this time [now].")] = None,
     json: Annotated[bool, Parameter(help="Print the result as JSON.", negative=())] = False,
 ) -> None:
@@ -32,6 +33,13 @@ def show(
         "timestamp": published.timestamp.signed,
     }
     newest = published.root.signed
+    assets = published.targets.signed.targets
+    listed: dict[str, Any] = {
+        "assets": [
+            {"name": name, "sha256": target.hashes.get("sha256"), "length": target.length} | (target.custom or {})
+            for name, target in sorted(assets.items())
+        ]
+    }
     emit(
         {
             "metadata": current(published),
@@ -40,7 +48,8 @@ def show(
             "expired": [role for role, body in signed.items() if body.is_expired(at)],
             "thresholds": {role: keys.threshold for role, keys in newest.roles.items()},
             "keys": [{"role": role, "key": keyid} for role in signed for keyid in newest.roles[role].keyids],
-            "targets": len(published.targets.signed.targets),
-        },
+            "targets": len(assets),
+        }
+        | (listed if targets else {}),
         as_json=json,
     )

@@ -19,20 +19,21 @@ def sign(
     *,
     pending: Annotated[Path, Parameter(help="The proposal; your signature is added to this file.")],
     root: Annotated[Path, Parameter(help="The current root that you trust, to show what would change.")],
-    key: Annotated[tuple[Path, ...], Parameter(help="Your private root key.", negative=())],
+    key: Annotated[tuple[Path, ...], Parameter(help="Your private root key.", negative=())] = (),
     json: Annotated[bool, Parameter(help="Print the result as JSON.", negative=())] = False,
 ) -> None:
     """Add your signature to a proposed root. Needs no network and no repository: run it where your key is.
 
-    Read the changes it prints. A signature cannot be taken back.
+    Without --key it only shows what would change. Look first: a signature cannot be taken back.
     """
     current = parse(read_root(root), "root", str(root))
     proposal = read_pending(pending)
-    summarise(proposal, current)
-    ring = KeyRing()
-    for path in key:
-        ring.add(load_private(path), path)
-    add_signatures(proposal, current.signed, ring)
-    write_pending(pending, proposal)
     summary = summarise(proposal, current)
+    if key:
+        ring = KeyRing()
+        for path in key:
+            ring.add(load_private(path), path)
+        add_signatures(proposal, current.signed, ring)
+        write_pending(pending, proposal)
+        summary = summarise(proposal, current)
     emit({"pending": pending, "complete": summary.complete, "proposal": summary}, as_json=json)

@@ -77,7 +77,7 @@ def apply(backend: ReleaseBackend, signing: Signing, pinned: bytes, pending: Met
             summary = summarise(pending, newest)
             if not summary.complete:
                 raise CeremonyError(
-                    f"{max(summary.missing)} more signatures are needed", place="pending root", hint=_who(summary)
+                    f"{summary.missing} more signatures are needed", place="pending root", hint=_who(summary)
                 )
             new = newest = pending
         stale = _stale(published, newest.signed)

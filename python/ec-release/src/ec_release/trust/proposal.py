@@ -26,19 +26,28 @@ _MIN_PREFIX = 8
 
 @dataclass(frozen=True)
 class Summary:
-    """What people look at before they sign. *missing* counts signatures: of the old root's keys, of the new one's."""
+    """What people look at before they sign.
+
+    Both the current root's keys and the proposed root's must sign; *missing_…* counts what each still lacks.
+    """
 
     version: int
     expires: datetime
     changes: tuple[str, ...]
     signed_by: tuple[str, ...]
-    missing: tuple[int, int]
+    missing_of_current_keys: int
+    missing_of_proposed_keys: int
     may_sign: tuple[str, ...]
 
     @property
     def complete(self) -> bool:
         """Whether both thresholds are met."""
-        return self.missing == (0, 0)
+        return self.missing == 0
+
+    @property
+    def missing(self) -> int:
+        """How many more signatures are needed at least."""
+        return max(self.missing_of_current_keys, self.missing_of_proposed_keys)
 
 
 def successor(root: Root, time: datetime, periods: Periods) -> Root:
@@ -104,7 +113,8 @@ def summarise(pending: Metadata[Root], current: Metadata[Root]) -> Summary:
         expires=new.expires,
         changes=_changes(old, new),
         signed_by=tuple(short(keyid) for keyid in result.signed),
-        missing=(result.first.missing, result.second.missing),
+        missing_of_current_keys=result.first.missing,
+        missing_of_proposed_keys=result.second.missing,
         may_sign=tuple(short(keyid) for keyid in result.unsigned),
     )
 
