@@ -8,23 +8,31 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 from ec_closure import policy as policies
+from ec_closure.decoding import explain
+from ec_closure.errors import EcError
 from ec_closure.policy import Policy
 from ec_closure.record import Line
+from ec_fetch.origin import check_address
 from ec_verify.errors import ConfigError
 from ec_verify.ghost.nix import NixSettings
+from ec_verify.ghost.scratch import parse_size
 from ec_verify.location import STATE_DIR, STORE_DIR, StoreLocation
 
 DEFAULT_PATH = Path("/etc/ec-verify/verify.toml")
 MAX_BYTES = 1 << 20
+_DEFAULT_POLICY = "/etc/ec-verify/policy.toml"
 
-Absolute = Annotated[str, msgspec.Meta(pattern=r"^/[^\n\x00]*$")]
-AbsoluteOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(/[^\n\x00]*)?$")]
-Url = Annotated[str, msgspec.Meta(pattern=r"^(https?|file)://[^\s\x00]+/$")]
-UrlOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s\x00]+)?$")]
+# `(?!\n)`: Python's `$` also matches before a last newline.
+Absolute = Annotated[str, msgspec.Meta(pattern=r"^/[^\x00-\x1f\x7f]*$(?!\n)")]
+AbsoluteOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(/[^\x00-\x1f\x7f]*)?$(?!\n)")]
+Url = Annotated[str, msgspec.Meta(pattern=r"^(https?|file)://[^\s\x00-\x1f\x7f]+/$(?!\n)")]
+UrlOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s\x00-\x1f\x7f]+)?$(?!\n)")]
+Attribute = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.+@'\"-]*$(?!\n)")]
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,7 +62,7 @@ class SourceTable(Table, frozen=True, kw_only=True):
     """The embedded flake. *attr* empty means the attribute that the manifest names."""
 
     flake: Absolute = "/etc/every-channel/flake"
-    attr: str = ""
+    attr: Attribute = ""
 
 
 class NixTable(Table, frozen=True, kw_only=True):
@@ -97,7 +105,7 @@ class Config(Table, frozen=True, kw_only=True):
     schema: Literal["ec-runner.verify.v1"] = "ec-runner.verify.v1"
     node: Line = msgspec.field(default_factory=socket.gethostname)
     state_dir: Absolute = "/var/lib/ec-verify"
-    policy: AbsoluteOrEmpty = "/etc/ec-verify/policy.toml"
+    policy: AbsoluteOrEmpty = _DEFAULT_POLICY
     store: StoreTable = StoreTable()
     trust: TrustTable = TrustTable()
     source: SourceTable = SourceTable()
@@ -108,10 +116,8 @@ class Config(Table, frozen=True, kw_only=True):
 
     @property
     def location(self) -> StoreLocation:
-        """The store that is verified."""
-        return StoreLocation(
-            root=Path(os.path.normpath(self.store.root)), store_dir=self.store.dir, state_dir=self.store.state
-        )
+        """The store that is verified. Raises `ConfigError` when its three directories do not fit together."""
+        return StoreLocation(root=Path(_normal(self.store.root)), store_dir=self.store.dir, state_dir=self.store.state)
 
     @property
     def state(self) -> Path:
@@ -141,26 +147,71 @@ class Settings:
 
 
 def decode(data: bytes, *, what: str = "verify.toml") -> Config:
-    """Decode a configuration. Raises `ConfigError` with its place; unknown keys are errors."""
-    if len(data) > MAX_BYTES:
-        raise ConfigError(f"{len(data)} bytes where at most {MAX_BYTES} are accepted", place=what)
+    """Decode a configuration. Raises `ConfigError` with its place; unknown keys are errors.
+
+    Not checked: anything outside the file, such as whether paths that it names exist.
+    """
     try:
         config = msgspec.toml.decode(data, type=Config)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(
-            " ".join(str(error).split()) or "nested too deep", place=what, hint="docs/configuration.md lists every key"
-        ) from error
+    except RecursionError:
+        raise ConfigError("nested too deep", place=what) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        message, place = explain(error, what)
+        raise ConfigError(message, place=place, hint="docs/configuration.md lists every key") from error
+    try:
+        _check(config)
+    except EcError as error:
+        raise ConfigError(error.message, place=f"{what}: {error.place or 'store'}", hint=error.hint) from error
+    return config
+
+
+def _check(config: Config) -> None:
+    """Check what the types cannot say. Raises `EcError` with the key as its place."""
     location = config.location
     if (config.trust.metadata_base is None) != (config.trust.target_base is None):
-        raise ConfigError("trust.metadata_base and trust.target_base go together", place=what)
-    if config.state.is_relative_to(location.store):
-        raise ConfigError("state_dir lies inside the store that is verified", place=what)
-    return config
+        raise ConfigError("metadata_base and target_base go together", place="trust")
+    if config.rebuild.scratch.startswith("tmpfs:"):
+        parse_size(config.rebuild.scratch.removeprefix("tmpfs:"))
+    elif config.rebuild.scratch != "auto" and not config.rebuild.scratch.startswith("/"):
+        raise ConfigError(
+            f"{config.rebuild.scratch!r} is neither auto, an absolute path nor tmpfs:SIZE", place="rebuild.scratch"
+        )
+    addresses = {
+        "trust.metadata_base": config.trust.metadata_base,
+        "trust.target_base": config.trust.target_base,
+        "report.url": config.report.url,
+    }
+    for key, address in addresses.items():
+        if address:
+            _check_address(key, address)
+    written = {
+        "state_dir": config.state_dir,
+        "rebuild.scratch": config.rebuild.scratch,
+        "report.directory": config.report.directory,
+        "report.textfile": config.report.textfile,
+    }
+    for key, path in written.items():
+        if path.startswith("/") and Path(_normal(path)).is_relative_to(location.store):
+            raise ConfigError("lies inside the store that is verified", place=key)
+
+
+def _check_address(key: str, address: str) -> None:
+    check_address(address, what=key)
+    parts = urlsplit(address)
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError("holds a user or a password, which would show in messages", place=key, hint="use token_file")
+    if parts.query or parts.fragment:
+        raise ConfigError("is no base address: it has a query or a fragment", place=key)
+
+
+def _normal(path: str) -> str:
+    """Return the absolute *path* in its shortest form. Two slashes at its front, which POSIX keeps, are one."""
+    return "/" + os.path.normpath(path).lstrip("/")
 
 
 def load(path: Path | None) -> Settings:
     """Read verify.toml (or the defaults, where the default file is absent) and the policy it names."""
-    if path is None and not DEFAULT_PATH.exists():
+    if path is None and not os.path.lexists(DEFAULT_PATH):
         config, config_bytes = Config(), b""
     else:
         source = path or DEFAULT_PATH
@@ -169,15 +220,23 @@ def load(path: Path | None) -> Settings:
     policy, policy_bytes = Policy(), b""
     if config.policy:
         source = Path(config.policy)
-        if source.exists() or source != Path(Config().policy):
-            policy_bytes = read_file(source)
+        if os.path.lexists(source) or config.policy != _DEFAULT_POLICY:
+            policy_bytes = read_file(source, policies.MAX_BYTES)
             policy = policies.decode(policy_bytes, what=str(source))
     return Settings(config, hashlib.sha256(config_bytes).hexdigest(), policy, hashlib.sha256(policy_bytes).hexdigest())
 
 
-def read_file(path: Path) -> bytes:
-    """Read a file that a user named. Raises `ConfigError` with what the system said."""
+def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """Read a file that a user named. Raises `ConfigError` with what the system said, or above *limit* bytes."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
     except OSError as error:
-        raise ConfigError(f"cannot be read: {error.strerror}", place=str(path)) from error
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", place=str(path), hint="check the path, and who may read it"
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"cannot be read: {error}", place=str(path)) from error
+    if len(data) > limit:
+        raise ConfigError(f"more than the {limit} bytes that are accepted", place=str(path), hint="is it that file?")
+    return data

@@ -6,6 +6,7 @@ maps once, here (pitfall P39).
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -31,8 +32,10 @@ class StoreLocation:
 
     def __post_init__(self) -> None:
         for name, value in (("store directory", self.store_dir), ("state directory", self.state_dir)):
-            if not value.startswith("/") or value != "/" + value.strip("/"):
-                raise ConfigError(f"the {name} {value!r} is not an absolute path without a slash at its end")
+            if value == "/" or not value.startswith("/") or value.startswith("//") or os.path.normpath(value) != value:
+                raise ConfigError(
+                    f"the {name} {value!r} is not an absolute path in its shortest form", hint=f"such as {STORE_DIR}"
+                )
         if self.is_chroot and (self.store_dir, self.state_dir) != (STORE_DIR, STATE_DIR):
             raise ConfigError(
                 "another store directory inside another root",
