@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Repository
+    from tests.ec_release.closure.conftest import Repository
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git on the PATH")
 

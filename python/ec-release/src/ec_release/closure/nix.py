@@ -28,7 +28,6 @@ _FEATURES = ("--extra-experimental-features", "nix-command flakes")
 _HERMETIC = (
     "--no-eval-cache",
     "--no-update-lock-file",
-    "--no-write-lock-file",
     "--no-use-registries",
     *("--option", "flake-registry", ""),
     *("--option", "pure-eval", "true"),
