@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ec_closure.hashes import Hash
-from ec_closure.narinfo import MAX_SIGNATURES, MAX_SIZE, NarInfo, NarInfoError, NarInfoLimitError
+from ec_closure.narinfo import MAX_SIZE, NarInfo, NarInfoError, NarInfoLimitError
 from ec_closure.nix32 import ALPHABET
-from ec_closure.signing import Keyring, PublicKey, SecretKey
+from ec_closure.signing import MAX_SIGNATURES, Keyring, PublicKey, SecretKey
 from ec_closure.store_path import StorePath
 
 if TYPE_CHECKING:

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ec_closure.hashes import Hash
-from ec_closure.signing import KeyFormatError, Keyring, PublicKey, SecretKey, fingerprint, valid_signers
+from ec_closure.signing import MAX_SIGNATURES, KeyFormatError, Keyring, PublicKey, SecretKey, fingerprint, valid_signers
 from ec_closure.store_db import PathInfo, StoreDatabase
 from ec_closure.store_path import StorePathError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.conftest import NixStore
 
 PATH = "/nix/store/7zppdzywqpblqpqkznafbink14zmsrr7-x"
@@ -134,6 +136,18 @@ class TestSigners:
 
         for signatures in ([bad, KEY.sign(PRINT)], [KEY.sign(PRINT), bad]):
             assert len(valid_signers(PRINT, signatures, Keyring([KEY.public]))) == 1
+
+    def test_a_flood_of_signatures_costs_no_more_than_a_few(self) -> None:
+        """Each could cost a public-key operation: those beyond the limit are not looked at."""
+        looked_at = []
+
+        def flood() -> Iterator[str]:
+            while True:
+                looked_at.append(1)
+                yield f"cache-1:{encoded(bytes(64))}"
+
+        assert not valid_signers(PRINT, flood(), Keyring([KEY.public]))
+        assert MAX_SIGNATURES == len(looked_at)
 
     @given(st.integers(0, 63), st.integers(0, 7))
     def test_a_flipped_bit_makes_a_signature_worthless(self, byte: int, bit: int) -> None:

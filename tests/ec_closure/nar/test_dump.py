@@ -252,6 +252,16 @@ class TestRefusals:
 
         assert str(place) == caught.value.place
 
+    def test_a_place_is_one_line_whatever_names_hold(self, tmp_path: Path) -> None:
+        """Names are chosen by strangers, and messages go to terminals and logs."""
+        evil = tmp_path / os.fsdecode(b"new\nline\x1b[31m\xff")
+        evil.mkdir()
+        os.mkfifo(evil / "\u202efifo")
+
+        with pytest.raises(UnsupportedFileError) as caught:
+            dump(evil, len)
+        assert f"{tmp_path}/new\\nline\\x1b[31m\\xff/\\u202efifo" == caught.value.place
+
     def test_what_does_not_exist_is_a_typed_error(self, tmp_path: Path) -> None:
         """With its place, and not as a change."""
         for path in (tmp_path / "nothing", tmp_path / "no" / "parent"):

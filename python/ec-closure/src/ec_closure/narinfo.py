@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 MAX_SIZE: Final = 4 * 1024 * 1024
 """Bytes in a narinfo; some paths have thousands of references."""
-MAX_SIGNATURES: Final = 100
-"""Each is a public-key operation."""
 
 _REQUIRED: Final = ("StorePath", "URL", "NarHash", "NarSize")
 _FIELDS: Final = frozenset(
@@ -77,8 +75,8 @@ class NarInfo:
         for name in _REQUIRED:
             if not first.get(name, ("", 0))[0]:
                 raise NarInfoError(f"has no {name}")
-        if len(fields.get("Sig", ())) > MAX_SIGNATURES:
-            raise NarInfoLimitError(f"more than {MAX_SIGNATURES} signatures")
+        if len(fields.get("Sig", ())) > signing.MAX_SIGNATURES:
+            raise NarInfoLimitError(f"more than {signing.MAX_SIGNATURES} signatures")
         record = _Record(first, store_dir)
         nar_size = record.number("NarSize")
         nar_hash = record.hash("NarHash")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Self
 
 from cryptography.exceptions import InvalidSignature
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ec_closure.hashes import Hash
+
+MAX_SIGNATURES: Final = 100
+"""How many signatures of one path are looked at: each is a public-key operation."""
 
 _NAME: Final = re.compile(r"[!-9;-~]{1,255}")
 _KEY_SIZE: Final = 32
@@ -172,7 +176,7 @@ def valid_signers(fingerprint: bytes, signatures: Iterable[str], keys: Keyring) 
     names a key that is not in *keys* says nothing and is passed over, since strangers may add such.
     """
     signers: set[bytes] = set()
-    for text in signatures:
+    for text in islice(signatures, MAX_SIGNATURES):
         key = keys.get(text.partition(":")[0])
         if key is None or key.data in signers:
             continue

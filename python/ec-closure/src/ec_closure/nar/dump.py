@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from ec_closure.nar import tokens
 from ec_closure.nar.directories import OPEN_DIRECTORY, DirectoryStack
-from ec_closure.nar.errors import UnsupportedFileError, changed, from_os_error
+from ec_closure.nar.errors import UnsupportedFileError, changed, from_os_error, printable
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -123,6 +123,7 @@ class _Walk:
                         prefix = b"%b%b/" % (prefix, name)
                     break
                 else:
+                    os.lstat(name, dir_fd=fd)  # it may only be gone
                     raise self._unsupported()
             else:
                 self._leave(before)
@@ -213,7 +214,7 @@ class _Walk:
         return b"%b%b%b%b%b" % (lead, tokens.SYMLINK, size.to_bytes(8, "little"), target, close[size & 7])
 
     def _place(self) -> str:
-        return os.fsdecode(b"/".join([os.fsencode(self._root), *self._trail, *([self._name] if self._name else [])]))
+        return printable(b"/".join([os.fsencode(self._root), *self._trail, *([self._name] if self._name else [])]))
 
     def _unsupported(self) -> UnsupportedFileError:
         return UnsupportedFileError("neither a file, a directory nor a symlink", place=self._place())

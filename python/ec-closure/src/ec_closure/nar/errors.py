@@ -39,6 +39,12 @@ class UnsupportedFileError(TreeError):
     code = "unsupported-file"
 
 
+def printable(path: bytes) -> str:
+    """Return *path* as one line of text, whatever bytes its names hold."""
+    text = path.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def changed(place: str, what: str) -> TreeChangedError:
     """Return the error for *place*, of which *what* changed."""
     return TreeChangedError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ec_closure import hashes
 from ec_closure.hashes import Hash
 from ec_closure.nar.dump import dump
-from ec_closure.nar.errors import TreeError, changed, from_os_error
+from ec_closure.nar.errors import TreeError, changed, from_os_error, printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +42,7 @@ def hash_flat(file: Path, algorithm: str) -> Hash:
     symlink is none). Not checked: its execute bit, which a flat hash does not cover.
     """
     hasher = hashes.new(algorithm)
-    place = os.fspath(file)
+    place = printable(os.fsencode(file))
     try:
         fd = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         try:

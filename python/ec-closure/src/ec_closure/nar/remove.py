@@ -7,7 +7,7 @@ import os
 import stat as mode_bits
 
 from ec_closure.nar.directories import OPEN_DIRECTORY, DirectoryStack
-from ec_closure.nar.errors import changed
+from ec_closure.nar.errors import changed, printable
 
 
 def remove_tree(parent: int, name: bytes) -> None:
@@ -29,7 +29,7 @@ def remove_tree(parent: int, name: bytes) -> None:
                 continue
             todo.pop()
             if not stack.pop():
-                raise changed(os.fsdecode(b"/".join(trail)), "its directory was moved")
+                raise changed(printable(b"/".join(trail)), "its directory was moved")
             os.rmdir(trail.pop(), dir_fd=stack.fd if stack else parent)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from ec_closure.nar import reader
 from ec_closure.nar.directories import OPEN_DIRECTORY, DirectoryStack
-from ec_closure.nar.errors import TreeError, from_os_error
+from ec_closure.nar.errors import TreeError, from_os_error, printable
 from ec_closure.nar.remove import remove_tree
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ def restore(stream: BinaryIO, destination: Path, limits: reader.NarLimits = read
     Raises `NarError` for a malformed archive, `TreeError` when it cannot be written, and what reading *stream* raises.
     Not checked: any hash. Not done: flushing to disk, for trees made here are scratch or can be had again.
     """
-    place = os.fspath(destination)
+    place = printable(os.fsencode(destination))
     if os.path.lexists(destination):
         raise TreeError("already exists", place=place, hint="choose another destination")
     try:
         parent = os.open(destination.parent, OPEN_DIRECTORY & ~os.O_NOFOLLOW)
     except OSError as error:
-        raise from_os_error(error, os.fspath(destination.parent), listed=False) from error
+        raise from_os_error(error, printable(os.fsencode(destination.parent)), listed=False) from error
     temporary = b".restore-" + secrets.token_hex(8).encode()
     try:
         _Restorer(parent, temporary, place).write(stream, limits)
@@ -84,7 +84,7 @@ class _Restorer:
                 try:
                     self._create(event)
                 except OSError as error:
-                    place = os.fsdecode(b"/".join([os.fsencode(self._place), *self._trail]))
+                    place = printable(b"/".join([os.fsencode(self._place), *self._trail[1:]]))
                     raise from_os_error(error, place, listed=False) from error
         finally:
             self._stack.close()
