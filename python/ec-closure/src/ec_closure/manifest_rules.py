@@ -6,14 +6,13 @@ Rules over all paths do little per path: there may be 100,000 of them, and a nod
 from __future__ import annotations
 
 import posixpath
-from itertools import chain
 from operator import lt
 from typing import TYPE_CHECKING
 
 from ec_closure.errors import BadInputError, LimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ec_closure.manifest import Manifest, PathRecord
 
@@ -101,20 +100,26 @@ def _check_closed(manifest: Manifest, positions: Mapping[str, int], what: str) -
     ):
         if path not in positions:
             raise ManifestError(f"{path} is not among the paths", place=f"{what}: {place}")
-    reached = _reach({positions[root] for root in (system.out_path, *system.specialisations.values())}, manifest.paths)
-    if len(reached) < len(positions):
-        path, position = next(item for item in positions.items() if item[1] not in reached)
-        raise ManifestError(f"{path} is not reachable from the system", place=f"{what}: paths[{position}]")
+    roots = {positions[root] for root in (system.out_path, *system.specialisations.values())}
+    first = _first_unreached(roots, manifest.paths)
+    if first is not None:
+        path = manifest.paths[first].path
+        raise ManifestError(f"{path} is not reachable from the system", place=f"{what}: paths[{first}]")
 
 
-def _reach(roots: set[int], paths: Sequence[PathRecord]) -> set[int]:
-    """Return the positions of all that *roots* refer to, themselves included."""
-    seen = set(roots)
-    fresh = roots
-    while fresh and len(seen) < len(paths):
-        fresh = set(chain.from_iterable([paths[position].references for position in fresh])) - seen
-        seen |= fresh
-    return seen
+def _first_unreached(roots: Collection[int], paths: Sequence[PathRecord]) -> int | None:
+    references = [record.references for record in paths]
+    reached = bytearray(len(paths))
+    stack = list(roots)
+    for root in roots:
+        reached[root] = 1
+    while stack:
+        for position in references[stack.pop()]:
+            if not reached[position]:
+                reached[position] = 1
+                stack.append(position)
+    first = reached.find(0)
+    return None if first < 0 else first
 
 
 def _check_elsewhere(manifest: Manifest, what: str) -> None:
