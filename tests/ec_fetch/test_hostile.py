@@ -66,7 +66,7 @@ def test_signed_nonsense_is_named(world: Any, role: str) -> None:
         for key in place[:-1]:
             inner = inner[key]
         inner[place[-1]] = value
-        payload = encode_canonical(signed).encode()
+        payload = str(encode_canonical(signed)).encode()
         signatures = [signer.sign(payload).to_dict() for signer in signers]
         world.show(before)
         (world.trust / name).write_text(json.dumps({"signatures": signatures, "signed": signed}))

@@ -22,6 +22,9 @@ from ec_fetch.errors import (
     TargetMismatchError,
     UnsignedMetadataError,
 )
+from ec_fetch.strict import LIMITS
+from ec_fetch.targets import FIELD
+from ec_release.trust import roles as publisher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,11 +224,19 @@ def test_truncated_metadata_are_refused(world: Any, role: str) -> None:
     assert f"{role}.json" == place_of(caught)
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"null", b'{"signed":{}}', b"[" * 9999, b"\xff\xfe{}", b"<html>"])
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"null", b'{"signed":{}}', b"[" * 999, b"\xff\xfe{}", b"\x1f\x8b"])
 def test_what_is_no_metadata_is_refused(world: Any, data: bytes) -> None:
     """Whatever a server sends instead of metadata ends in one named error."""
     (world.trust / "timestamp.json").write_bytes(data)
     with pytest.raises(MetadataError):
+        world.client().refresh()
+
+
+@pytest.mark.parametrize(("name", "kind"), [("2.root.json", RefusedError), ("2.snapshot.json", FetchError)])
+def test_a_page_for_people_is_no_attack(world: Any, name: str, kind: type[EcError]) -> None:
+    """A login page or a captive portal is on the way; nobody forged metadata."""
+    (world.trust / name).write_bytes(b"\n<!DOCTYPE html><title>Sign in</title>")
+    with pytest.raises(kind, match="web page"):
         world.client().refresh()
 
 
@@ -377,6 +388,20 @@ def test_malformed_standing_is_an_error(world: Any, wrong: Any) -> None:
     world.forge("targets", lambda signed: _set(signed, version=3, unrecognized_fields={"x-ec-runner": wrong}))
     with pytest.raises(MetadataError, match="x-ec-runner"):
         world.client().refresh()
+
+
+def test_what_cannot_be_read_does_not_replace_what_could(world: Any) -> None:
+    """A publisher that signs nonsense does not take their last whole state from nodes."""
+    before = world.client().refresh()
+    world.forge("targets", lambda signed: _set(signed, version=3, unrecognized_fields={"x-ec-runner": "nonsense"}))
+    with pytest.raises(MetadataError):
+        world.client().refresh()
+    assert before.targets_version == world.client().offline().targets_version
+
+
+def test_publisher_and_reader_agree_on_names_and_sizes() -> None:
+    """Both sides state them on their own, because neither package imports the other."""
+    assert (publisher.FIELD, publisher.LIMITS) == (FIELD, LIMITS)
 
 
 def test_a_target_replaced_after_signing_is_noticed(world: Any) -> None:

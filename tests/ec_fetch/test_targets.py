@@ -26,7 +26,12 @@ def closure(version: int, toplevel: str = RUNNER, **changes: Any) -> ClosureTarg
 
 def described(custom: Any, name: str = "v1/a", **changes: Any) -> Targets:
     """Return targets metadata with one target."""
-    fields = {"length": 1, "hashes": {"sha256": "0" * 64}, "path": name, "unrecognized_fields": {"custom": custom}}
+    fields: dict[str, Any] = {
+        "length": 1,
+        "hashes": {"sha256": "0" * 64},
+        "path": name,
+        "unrecognized_fields": {"custom": custom},
+    }
     return Targets(targets={name: TargetFile(**(fields | changes))})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,7 @@ class Place:
                     ),
                 ),
                 artifacts=tuple(
-                    manifest.Artifact(name=name, sha256=plan.hashlib.sha256(data).hexdigest(), size=len(data))
+                    manifest.Artifact(name=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
                     for name, data in (artifacts or {}).items()
                 ),
             )

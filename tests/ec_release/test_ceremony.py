@@ -36,7 +36,7 @@ def apart(new_place: Any) -> Any:
     return new_place
 
 
-def proposed(place: Any, edit: Callable[[Root], None] = bool) -> Summary:
+def proposed(place: Any, edit: Callable[[Root], object] = bool) -> Summary:
     """Write a proposal to `pending`."""
     return propose(place.backend, place.signing, place.root, place.path / "pending", edit)
 

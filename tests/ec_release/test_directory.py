@@ -29,7 +29,7 @@ def test_a_draft_is_not_visible(backend: DirectoryBackend) -> None:
     assert backend.published("v1") is None
     assert not (backend.download / "v1").exists()
     backend.publish("v1")
-    assert backend.published("v1") == {"a"}
+    assert backend.published("v1") == frozenset({"a"})
     assert b"".join(backend.read("v1", "a")) == b"onetwo"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -80,7 +81,7 @@ def steps(place: Any, make_place: Any, work: Callable[[Any], object], check: Cal
     step = 0
     while True:
         copy = copies(place, make_place, step)
-        died = killed_before(step, lambda copy=copy: work(copy))
+        died = killed_before(step, partial(work, copy))
         check(copy)
         work(copy)
         if not died:

@@ -68,6 +68,7 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> Non
         ),
         ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
     ],
+    ids=["empty", "text", "ecdsa", "encrypted", "public"],
 )
 def test_what_is_no_usable_key_is_named(tmp_path: Path, data: bytes) -> None:
     """Empty, foreign, of another type, encrypted, or only the public half."""
@@ -116,6 +117,7 @@ def test_a_public_key_made_by_openssl_is_read(tmp_path: Path) -> None:
         .public_key()
         .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
     ],
+    ids=["empty", "text", "ecdsa"],
 )
 def test_what_is_no_public_key_is_named(tmp_path: Path, data: bytes) -> None:
     """Also a private key given by mistake is not accepted as a public one."""

@@ -12,6 +12,7 @@ from ec_closure.errors import BadInputError, UsageError
 from ec_release.errors import AssetError, BackendError, ConflictError, MissingKeysError, PublishedMetadataError
 from ec_release.publishing import plan
 from ec_release.publishing.publish import publish
+from ec_release.trust.roles import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,6 +156,24 @@ def test_a_manifest_and_its_artifacts_agree(place: Any, name: str, content: byte
     images, closures = place.assets(1, **{name: content})
     with pytest.raises(AssetError, match=message):
         plan.make("v1", 1, images, closures)
+
+
+def test_two_manifests_of_one_system_are_refused(place: Any) -> None:
+    """Readers look for the system, and could not tell which of two is meant."""
+    _, closures = place.assets(1)
+    second = place.path / "again.closure.json.zst"
+    second.write_bytes(closures[0].read_bytes())
+    with pytest.raises(UsageError, match="same system"):
+        plan.make("v1", 1, [], [*closures, second])
+
+
+def test_more_than_readers_accept_is_not_signed(place: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metadata that every node refuses for their size stay unpublished."""
+    monkeypatch.setitem(LIMITS, "targets", 800)
+    before = place.files()
+    with pytest.raises(UsageError, match="readers accept 800"):
+        place.publish(1)
+    assert {name for name in place.files() if name.startswith("trust/")} == set(before)
 
 
 @pytest.mark.parametrize("tag", ["", "trust", "../x", "a/b", ".hidden", "a b", "é", "a?b", "-x", "a" * 300])

@@ -88,8 +88,11 @@ class TrustClient:
             with translated(fetcher):
                 self._state.check(self._settings.root)
                 self._updater(fetcher).refresh()
-            record = self._state.save(int(self._time.timestamp()))
-        return self._accept(replay(record.files, self._settings.root), record.refreshed, offline=False)
+            record = self._state.collect(max(0, int(self._time.timestamp())))
+            state = self._accept(replay(record.files, self._settings.root), record.refreshed, offline=False)
+            # Only now: what a publisher signed but we cannot read must not take the place of the last whole state.
+            self._state.save(record)
+        return state
 
     def offline(self) -> TrustedState:
         """Return the last complete state, verified again from the pinned root; no network.

@@ -89,8 +89,8 @@ class StateDirectory:
         except EcError as error:
             raise _damaged(self.bundle, error.message) from error
 
-    def save(self, refreshed: int) -> LastVerified:
-        """Keep what the library has just verified as the last complete state, and flush both to disk."""
+    def collect(self, refreshed: int) -> LastVerified:
+        """Return what the library has just verified, flushed to disk."""
         with _local(self.path):
             found = {f"{role}.json": (self.metadata / f"{role}.json").read_bytes() for role in ROLES}
             found |= {path.name: path.read_bytes() for path in self._root_files()}
@@ -98,10 +98,12 @@ class StateDirectory:
                 files.sync((self.roots if name.endswith(".root.json") else self.metadata) / name)
             files.sync_directory(self.roots)
             files.sync_directory(self.metadata)
-            record = LastVerified(refreshed=refreshed, files=found)
-            with files.replacing(self.bundle) as file:
-                file.write(canonical.encode(record))
-        return record
+        return LastVerified(refreshed=refreshed, files=found)
+
+    def save(self, record: LastVerified) -> None:
+        """Keep *record* as the last complete state."""
+        with _local(self.bundle), files.replacing(self.bundle) as file:
+            file.write(canonical.encode(record))
 
     def check(self, pinned: bytes) -> None:
         """Raise `DamagedStateError` unless all that was remembered is still there, whole, and of the *pinned* root."""

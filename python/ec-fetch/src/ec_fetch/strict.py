@@ -22,10 +22,12 @@ from tuf.ngclient.fetcher import FetcherInterface
 
 from ec_closure import strict_json
 from ec_closure.errors import BadInputError
-from ec_fetch.errors import MetadataError
+from ec_fetch.errors import FetchError, MetadataError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from ec_closure.errors import TransportError
 
 MAX_DEPTH = 16
 LIMITS = {"root": 256 << 10, "timestamp": 16 << 10, "snapshot": 256 << 10, "targets": 16 << 20}
@@ -106,10 +108,26 @@ class StrictFetcher(FetcherInterface):
         role = self.last_name.removesuffix(".json").rpartition(".")[2]
         limit = min(max_length, LIMITS.get(role, max_length))
         data = self._inner.download_bytes(url, limit)
+        if data.lstrip()[:1] == b"<":
+            raise self._page()
         check(data, what=self.last_name, max_bytes=limit)
         self.last_data = data
         self.succeeded.append(self.last_name)
         return data
+
+    @property
+    def first(self) -> bool:
+        """Whether nothing came yet but roots, whose search ends with a 404 anyway."""
+        return all(name.endswith(".root.json") for name in self.succeeded)
+
+    def _page(self) -> TransportError:
+        # Not a forgery that somebody hopes to get away with: the way to the server ends at a page made for people.
+        kind = RefusedError if self.first else FetchError
+        return kind(
+            "a web page where metadata are expected",
+            place=self.last_name,
+            hint="a login page or a captive portal: check the token file, the address and the network",
+        )
 
     def _begin(self, url: str) -> None:
         self.last_name = PurePosixPath(urlsplit(url).path).name

@@ -93,8 +93,7 @@ def _first(
 
 def _http(error: tuf_errors.DownloadHTTPError, fetcher: StrictFetcher, place: str, text: str) -> EcError:
     # The search for a newer root ends with 403 or 404 and never gets here: what does is the first answer that counts.
-    first = all(name.endswith(".root.json") for name in fetcher.succeeded)
-    if first and error.status_code in _REFUSED_STATUS:
+    if fetcher.first and error.status_code in _REFUSED_STATUS:
         return RefusedError(
             text,
             place=place,

@@ -2,6 +2,7 @@
 
 A release is a *draft* until it is published: readers do not see it. Assets of a published release
 never change. Metadata `N.*.json` are added and never change; `timestamp.json` alone is replaced.
+Where a place can hold two assets of one name, finding two is a `BackendError`: readers would get either.
 """
 
 from __future__ import annotations

@@ -60,12 +60,7 @@ def make(tag: str, version: int, assets: Sequence[Path], closures: Sequence[Path
     Each of *closures* must be a whole manifest of this very release. Raises `UsageError` (names, version),
     `AssetError` (a file that cannot be read, or contradicts a manifest), `BadInputError` (a malformed manifest).
     """
-    if not _SEGMENT.fullmatch(tag) or tag in _RESERVED_TAGS:
-        raise UsageError(
-            f"{tag!r} cannot be a release tag here", hint="letters, digits and ._+~- only; `trust` is taken"
-        )
-    if not 1 <= version <= 2**53:
-        raise UsageError(f"{version} is no release version", hint="a counter that only grows, from 1")
+    _check_release(tag, version)
     if not assets and not closures:
         raise UsageError("there is nothing to publish", hint="give --assets, --closure or both")
     found: dict[str, Asset] = {}
@@ -82,11 +77,28 @@ def make(tag: str, version: int, assets: Sequence[Path], closures: Sequence[Path
             raise UsageError("is a manifest", place=str(path), hint="give it with --closure, so that nodes find it")
         else:
             found[name] = _measure(path)
-    for name, described in manifests.items():
-        _check_artifacts(name, described, found)
+    _check_manifests(manifests, found)
     sums = "".join(f"{asset.sha256}  {name}\n" for name, asset in sorted(found.items())).encode()
     found[SUMS] = Asset(SUMS, hashlib.sha256(sums).hexdigest(), len(sums), data=sums)
     return Plan(tag, version, dict(sorted(found.items())))
+
+
+def _check_release(tag: str, version: int) -> None:
+    if not _SEGMENT.fullmatch(tag) or tag in _RESERVED_TAGS:
+        raise UsageError(
+            f"{tag!r} cannot be a release tag here", hint="letters, digits and ._+~- only; `trust` is taken"
+        )
+    if not 1 <= version <= 2**53:
+        raise UsageError(f"{version} is no release version", hint="a counter that only grows, from 1")
+
+
+def _check_manifests(manifests: dict[str, manifest.Manifest], assets: dict[str, Asset]) -> None:
+    systems: dict[str, str] = {}
+    for name, described in manifests.items():
+        other = systems.setdefault(described.system.out_path, name)
+        if other != name:
+            raise UsageError(f"describes the same system as {other}", place=name, hint="nodes could not tell which")
+        _check_artifacts(name, described, assets)
 
 
 def _closure(path: Path, tag: str, version: int) -> tuple[Asset, manifest.Manifest]:

@@ -41,7 +41,7 @@ class Applied:
 
 
 def propose(
-    backend: ReleaseBackend, signing: Signing, pinned: bytes, pending: Path, edit: Callable[[Root], None]
+    backend: ReleaseBackend, signing: Signing, pinned: bytes, pending: Path, edit: Callable[[Root], object]
 ) -> Summary:
     """Write a proposal to *pending*: the current root as *edit* changes it, signed with the root keys at hand.
 

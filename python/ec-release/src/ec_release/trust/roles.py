@@ -16,6 +16,9 @@ ONLINE: tuple[Role, ...] = ("targets", "snapshot", "timestamp")
 FIELD = "x-ec-runner"
 """The key under which signed metadata carry what is ours. Clients read it under the same name."""
 
+LIMITS: dict[Role, int] = {"root": 256 << 10, "targets": 16 << 20, "snapshot": 256 << 10, "timestamp": 16 << 10}
+"""Bytes that clients accept; what is larger would stop every node."""
+
 
 @dataclass(frozen=True)
 class Periods:

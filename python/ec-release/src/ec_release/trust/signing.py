@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
+from ec_closure.errors import UsageError
 from ec_release.errors import MissingKeysError
+from ec_release.trust.roles import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +41,13 @@ def verify(metadata: Metadata[T], role: Role, root: Root) -> VerificationResult:
 
 
 def require(metadata: Metadata[T], role: Role, root: Root) -> Metadata[T]:
-    """Return *metadata* if *root* accepts it as *role*. Raises `MissingKeysError`."""
+    """Return *metadata* if readers of *root* accept it as *role*. Raises `MissingKeysError`, `UsageError`."""
+    size = len(metadata.to_bytes())
+    if size > LIMITS[role]:
+        raise UsageError(
+            f"{role} metadata of {size} bytes, where readers accept {LIMITS[role]}",
+            hint="there are too many assets: begin a new repository, and pin its root in new images",
+        )
     result = verify(metadata, role, root)
     if not result:
         names = ", ".join(sorted(short(keyid) for keyid in result.unsigned))

@@ -48,6 +48,8 @@ def versions_of(targets: Targets) -> set[int]:
 
 def withdraw(targets: Targets, versions: set[int]) -> Targets | None:
     """Return *targets* with *versions* withdrawn as well, None when they are already. Raises `UsageError`."""
+    if not versions:
+        raise UsageError("say which versions to withdraw")
     said = standing_of(targets)
     unknown = versions - versions_of(targets)
     if unknown:
