@@ -1,18 +1,20 @@
 """The verifier's own state directory: its key, its counter, what it last said, what could not be sent.
 
 Everything is written to a temporary file, synced and renamed: a run that is killed leaves the old
-state or the new one.
+state or the new one. Links in the directory are not followed where a key or a lock is expected.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from securesystemslib.signer import CryptoSigner
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_MAX_KEY = 1 << 16
+_MAX_COUNTER = 2**53
 
 
 class State:
@@ -34,48 +38,43 @@ class State:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the directory for one run. Raises `StateError` when another run holds it."""
-        self._directory(self.path)
-        try:
-            descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise _failed(error, self.path / "lock") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with _held(self.path / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
             yield
-        except BlockingIOError as error:
-            raise StateError(
-                "another run is under way", place=str(self.path), hint="wait for it, or name another state_dir"
-            ) from error
-        finally:
-            os.close(descriptor)
 
     def key(self) -> CryptoSigner:
-        """Return the node's Ed25519 key, made at first use; its file is readable by its owner alone."""
+        """Return the node's Ed25519 key, made at first use; its file is readable by its owner alone.
+
+        Of several first uses at one time, one makes the key and all return it.
+        """
         file = self.path / "keys" / "node.pem"
-        if not file.exists():
-            pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            self.write("keys/node.pem", pem)
+        with _held(self.path / "keys.lock", fcntl.LOCK_EX):
+            if not os.path.lexists(file):
+                pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+                write_file(file, pem)
         try:
-            loaded = load_pem_private_key(file.read_bytes(), password=None)
+            loaded = load_pem_private_key(_read_secret(file), password=None)
         except OSError as error:
-            raise _failed(error, file) from error
-        except ValueError as error:
-            raise StateError("is no PEM private key", place=str(file), hint="restore it, or delete it") from error
+            raise failed(error, file) from error
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise StateError(
+                "is no PEM private key without a password", place=str(file), hint="restore it, or delete it"
+            ) from error
         if not isinstance(loaded, Ed25519PrivateKey):
             raise StateError("is no Ed25519 key", place=str(file), hint="delete it; a new one is made")
         return CryptoSigner(loaded)
 
     def next_counter(self) -> int:
-        """Return a number that this node has not used before, and remember it."""
-        file = self.path / "counter"
-        try:
-            last = int(file.read_text()) if file.exists() else 0
-        except (OSError, ValueError) as error:
+        """Return a number that this node has not used before, and remember it. Hold the lock."""
+        text = (self.read("counter") or b"0").strip()
+        if not text.isdigit() or len(text) > len(str(_MAX_COUNTER)) or int(text) >= _MAX_COUNTER:
             raise StateError(
-                "holds no number", place=str(file), hint="write a number larger than the last report's counter"
-            ) from error
-        self.write("counter", f"{last + 1}\n".encode())
-        return last + 1
+                "holds no number",
+                place=str(self.path / "counter"),
+                hint="write a number that is not smaller than the last report's counter",
+            )
+        found = int(text) + 1
+        self.write("counter", b"%d\n" % found)
+        return found
 
     def read(self, name: str) -> bytes | None:
         """Return the file *name*, None when it does not exist."""
@@ -84,17 +83,49 @@ class State:
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _failed(error, self.path / name) from error
+            raise failed(error, self.path / name) from error
 
     def write(self, name: str, data: bytes) -> Path:
         """Write the file *name* (mode 0600) as a whole, and return its path."""
         return write_file(self.path / name, data)
 
-    def _directory(self, path: Path) -> None:
-        try:
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise _failed(error, path) from error
+
+@contextmanager
+def _held(file: Path, how: int) -> Iterator[None]:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise failed(error, file) from error
+    try:
+        _lock(descriptor, how, file)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, how: int, file: Path) -> None:
+    try:
+        fcntl.flock(descriptor, how)
+    except BlockingIOError as error:
+        raise StateError(
+            "another run is under way", place=str(file.parent), hint="wait for it, or name another state_dir"
+        ) from error
+    except OSError as error:
+        raise failed(error, file) from error
+
+
+def _read_secret(file: Path) -> bytes:
+    """Read a key that must be nobody else's: not a link, ours, and closed to everybody else."""
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+        status = os.fstat(opened.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            raise StateError(
+                "others than its owner can use this key, or it is not ours",
+                place=str(file),
+                hint=f"if nobody else has read it: chown {os.geteuid()} and chmod 600; else delete it",
+            )
+        return opened.read(_MAX_KEY)
 
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o600) -> Path:
@@ -109,16 +140,22 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o600) -> Path:
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         Path(temporary).replace(path)
-        parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
+        temporary = ""
+        _sync(path.parent)
     except OSError as error:
+        raise failed(error, path) from error
+    finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
-        raise _failed(error, path) from error
     return path
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def boot_id() -> str | None:
@@ -129,7 +166,10 @@ def boot_id() -> str | None:
         return None
 
 
-def _failed(error: OSError, path: Path) -> StateError:
+def failed(error: OSError, path: Path) -> StateError:
+    """Return the error for a failed system call on the state file *path*."""
     return StateError(
-        f"{error.strerror}", place=str(path), hint="ec-verify needs a state_dir that it can write, see verify.toml"
+        (error.strerror or str(error)).lower(),
+        place=str(path),
+        hint="ec-verify needs directories that it can write, see state_dir and report in verify.toml",
     )
