@@ -11,7 +11,7 @@ import msgspec
 
 from ec_verify.report import build, metrics
 from ec_verify.report.submit import Dashboard, Spool
-from ec_verify.state import State, boot_id, write_file
+from ec_verify.state import State, boot_id, failed, write_file
 
 if TYPE_CHECKING:
     from ec_closure.report import RunOutput
@@ -22,7 +22,10 @@ LAST_RUN = "last-run.json"
 
 
 def deliver(settings: Settings, state: State, outcome: Outcome, *, started: datetime, nonce: str | None) -> RunOutput:
-    """Sign the report, write it, its metrics and its summary, and send it with whatever waits."""
+    """Sign the report, write it, its metrics and its summary, and send it with whatever waits.
+
+    Raises `StateError` or `ConfigError`; what was written by then stays.
+    """
     config = settings.config
     counter = state.next_counter()
     occasion = build.Occasion(started, datetime.now(UTC), boot_id(), counter, nonce)
@@ -31,7 +34,8 @@ def deliver(settings: Settings, state: State, outcome: Outcome, *, started: date
     about = build.subject(outcome)
     envelope = build.signed(output, about, signer)
     directory = Path(config.report.directory) if config.report.directory else config.state / "reports"
-    name = f"{occasion.finished:%Y%m%dT%H%M%SZ}-{counter:08d}"
+    # The counter first: it orders reports also on machines that start with a clock of 1970.
+    name = f"{counter:010d}-{occasion.finished:%Y%m%dT%H%M%SZ}"
     write_file(directory / f"{name}.report.json", envelope, mode=0o644)
     summary = build.signed_summary(output, about, signer, hashlib.sha256(envelope).hexdigest())
     if summary is not None:
@@ -52,4 +56,7 @@ def deliver(settings: Settings, state: State, outcome: Outcome, *, started: date
 def _prune(directory: Path, keep: int) -> None:
     for suffix in ("report", "vsa"):
         for stale in sorted(directory.glob(f"*.{suffix}.json"))[:-keep]:
-            stale.unlink(missing_ok=True)
+            try:
+                stale.unlink(missing_ok=True)
+            except OSError as error:
+                raise failed(error, stale) from error

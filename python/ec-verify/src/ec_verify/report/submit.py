@@ -5,15 +5,21 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import httpx2
+import msgspec
 import stamina
 import structlog
 
-from ec_closure.errors import TransportError
+from ec_closure import strict_json
+from ec_closure.errors import BadInputError, TransportError
+from ec_fetch.errors import TokenError
+from ec_fetch.token import read_token
+from ec_fetch.watchdog import Watchdog
 from ec_verify.errors import ConfigError
-from ec_verify.state import write_file
+from ec_verify.state import failed, write_file
+from ec_verify.text import one_line
 
 if TYPE_CHECKING:
     from ec_verify.config import ReportTable
@@ -22,23 +28,39 @@ log = structlog.get_logger()
 
 MEDIA_TYPE = "application/vnd.dsse.envelope+json"
 MAX_SPOOLED = 500
+_PATIENCE = 5
+"""How many reports may be refused for now before the rest waits untried."""
 _TIMEOUT = 30.0
+_DEADLINE = 300.0
+"""Seconds for one request in all, whatever the other side does byte by byte."""
+_MAX_ANSWER = 1 << 16
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _ACCEPTED = frozenset({200, 201, 202, 208})
+_FINAL = frozenset({400, 409, 410, 413, 415, 422})
+"""These speak of the bytes that were sent. Others, such as 401, 404 or a redirect, speak of us or of the address."""
 
 
 class SubmitError(TransportError):
-    """The dashboard did not take a report. *final* says that sending the same bytes again is pointless."""
+    """The dashboard did not take a report.
+
+    *final* says that sending the same bytes again is pointless, *answered* that the dashboard did speak to us.
+    """
 
     code = "verify.submit"
 
-    def __init__(self, message: str, *, place: str, final: bool) -> None:
-        super().__init__(message, place=place, hint="the report stays in the spool and is sent with the next one")
+    def __init__(self, message: str, *, place: str, final: bool = False, answered: bool = False) -> None:
+        hint = "it is kept in spool/refused" if final else "the report stays in the spool and is sent with the next one"
+        super().__init__(message, place=place, hint=hint)
         self.final = final
+        self.answered = answered
 
 
 class _TemporaryError(Exception):
     """Worth another try."""
+
+
+class _Nonce(msgspec.Struct):
+    nonce: Annotated[str, msgspec.Meta(min_length=16, max_length=256)]
 
 
 @dataclass(frozen=True)
@@ -51,57 +73,71 @@ class Dashboard:
 
     @classmethod
     def of(cls, table: ReportTable) -> Dashboard | None:
-        """Return the dashboard that the configuration names, None when it names none."""
+        """Return the dashboard that the configuration names, None when it names none. Raises `ConfigError`."""
         if not table.url:
             return None
-        token = None
-        if table.token_file:
-            try:
-                token = Path(table.token_file).read_text().strip()
-            except OSError as error:
-                raise ConfigError(f"cannot be read: {error.strerror}", place=table.token_file) from error
+        try:
+            token = read_token(Path(table.token_file)) if table.token_file else None
+        except TokenError as error:
+            raise ConfigError(
+                error.message, place=error.place, hint="report.token_file names a file that holds the token alone"
+            ) from error
         return cls(table.url.rstrip("/"), token)
 
     def nonce(self) -> str | None:
         """Ask for a nonce that makes the next report fresh; None when the dashboard does not answer now."""
         try:
-            answer = self._request("POST", "/api/v1/nonces", None, attempts=1)
-            found = answer.json().get("nonce")
-        except (SubmitError, ValueError, AttributeError) as error:
+            answer = self._request("/api/v1/nonces", None, attempts=1)
+            return strict_json.decode(answer, _Nonce, what="nonce", max_bytes=_MAX_ANSWER).nonce
+        except (SubmitError, BadInputError) as error:
             log.info("no nonce: the report will count as late", reason=str(error))
             return None
-        return found if isinstance(found, str) and 16 <= len(found) <= 256 else None  # noqa: PLR2004 - Report.nonce
 
     def send(self, envelope: bytes) -> None:
         """Send one report. Raises `SubmitError`."""
-        self._request("POST", "/api/v1/reports", envelope, attempts=self.attempts)
+        self._request("/api/v1/reports", envelope, attempts=self.attempts)
 
-    def _request(self, method: str, path: str, body: bytes | None, *, attempts: int) -> httpx2.Response:
+    def _request(self, path: str, body: bytes | None, *, attempts: int) -> bytes:
+        """Post *body* and return the answer's. Redirects are not followed, and the environment has no say."""
         place = self.url + path
-        headers = {"Content-Type": MEDIA_TYPE, "Accept": "application/json"}
+        headers = {"Content-Type": MEDIA_TYPE, "Accept": "application/json", "Accept-Encoding": "identity"}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
+        status, answer = 0, b""
         try:
             for attempt in stamina.retry_context(on=(_TemporaryError, httpx2.TransportError), attempts=attempts):
-                with attempt, httpx2.Client(timeout=_TIMEOUT, trust_env=False, follow_redirects=False) as client:
-                    answer = _settled(client.request(method, place, content=body, headers=headers))
-        except (_TemporaryError, httpx2.TransportError) as error:
-            raise SubmitError(str(error) or type(error).__name__, place=place, final=False) from error
-        except (httpx2.InvalidURL, httpx2.HTTPError) as error:
-            raise SubmitError(str(error), place=place, final=True) from error
-        if answer.status_code not in _ACCEPTED:
-            raise SubmitError(f"answered {answer.status_code}: {answer.text[:200]}", place=place, final=True)
+                with attempt:
+                    status, answer = _post(place, body, headers)
+        except (_TemporaryError, httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+            raise SubmitError(one_line(str(error)) or type(error).__name__, place=place) from error
+        if status not in _ACCEPTED:
+            said = one_line(answer.decode(errors="replace"), 200)
+            raise SubmitError(f"answered {status}: {said}", place=place, final=status in _FINAL, answered=True)
         return answer
 
 
-def _settled(answer: httpx2.Response) -> httpx2.Response:
-    if answer.status_code in _TRY_AGAIN:
-        raise _TemporaryError(f"answered {answer.status_code}")
-    return answer
+def _post(place: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+    answer = bytearray()
+    with (
+        Watchdog(_DEADLINE) as watchdog,
+        httpx2.Client(timeout=_TIMEOUT, trust_env=False, follow_redirects=False) as client,
+        client.stream("POST", place, content=body, headers=headers, extensions={"trace": watchdog.trace}) as response,
+    ):
+        if response.status_code in _TRY_AGAIN:
+            raise _TemporaryError(f"answered {response.status_code}")
+        # Undecoded, so that nothing can be larger than what travelled.
+        for chunk in response.iter_raw():
+            answer += chunk
+            if len(answer) > _MAX_ANSWER:
+                break
+    return response.status_code, bytes(answer[: _MAX_ANSWER + 1])
 
 
 class Spool:
-    """Reports that wait, oldest first, at most `MAX_SPOOLED`; the oldest go when there are more."""
+    """Reports that wait, oldest first, at most `MAX_SPOOLED`; the oldest go when there are more.
+
+    Methods raise `StateError` when the directory cannot be used.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -109,31 +145,48 @@ class Spool:
     def add(self, name: str, envelope: bytes) -> None:
         """Keep *envelope* under a *name* that sorts by age."""
         write_file(self._directory / f"{name}-{secrets.token_hex(2)}.json", envelope)
-        for stale in self.waiting()[:-MAX_SPOOLED]:
-            log.warning("the spool is full: the oldest report goes", file=str(stale))
-            stale.unlink(missing_ok=True)
+        self._drop_oldest(self._directory)
 
     def waiting(self) -> list[Path]:
         """Return what waits, oldest first."""
         return sorted(self._directory.glob("*.json")) if self._directory.is_dir() else []
 
     def send(self, dashboard: Dashboard) -> int:
-        """Send what waits, in order, and return how many went. Stops at the first that cannot be sent now.
+        """Send what waits, in order, and return how many went. Stops when the dashboard does not answer.
 
-        A report that the dashboard refuses for good is moved aside to `refused`, never dropped.
+        A report that the dashboard refuses for good is moved aside to `refused`, never dropped. One that it refuses
+        for now (a token that expired, an address that moved) stays, and a few more are tried: they may be signed
+        with another key.
         """
-        sent = 0
+        sent = refused = 0
         for file in self.waiting():
             try:
                 dashboard.send(file.read_bytes())
-            except SubmitError as error:
-                if not error.final:
-                    log.warning("a report waits in the spool", reason=str(error), waiting=len(self.waiting()))
-                    break
-                log.warning("the dashboard refuses a report for good", reason=str(error), file=file.name)
-                write_file(self._directory / "refused" / file.name, file.read_bytes())
-                file.unlink()
-            else:
                 file.unlink()
                 sent += 1
+            except SubmitError as error:
+                if error.final:
+                    self._set_aside(file, error)
+                    continue
+                refused += 1
+                if not error.answered or refused >= _PATIENCE:
+                    log.warning("reports wait in the spool", reason=str(error), waiting=len(self.waiting()))
+                    break
+            except OSError as error:
+                raise failed(error, file) from error
         return sent
+
+    def _set_aside(self, file: Path, error: SubmitError) -> None:
+        log.warning("the dashboard refuses a report for good", reason=str(error), file=file.name)
+        refused = self._directory / "refused"
+        try:
+            refused.mkdir(mode=0o700, exist_ok=True)
+            file.replace(refused / file.name)
+        except OSError as trouble:
+            raise failed(trouble, refused / file.name) from trouble
+        self._drop_oldest(refused)
+
+    def _drop_oldest(self, directory: Path) -> None:
+        for stale in sorted(directory.glob("*.json"))[:-MAX_SPOOLED]:
+            log.warning("too many reports are kept: the oldest goes", file=str(stale))
+            stale.unlink(missing_ok=True)
