@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ec_closure import manifest as manifests
-from ec_closure.errors import BadInputError, EcError
+from ec_closure.errors import BadInputError, EcError, UsageError
+from ec_closure.manifest_rules import ManifestError
 from ec_fetch import errors as fetch
 from ec_fetch.client import TrustClient, TrustSettings
 from ec_verify.config import read_file
@@ -26,17 +27,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ec_closure.manifest import Manifest
+    from ec_fetch.targets import ClosureTarget
     from ec_fetch.trusted import TrustedState
     from ec_verify.config import Config
 
-# Most special first.
+# Most special first. What is left is the way to the server.
 _CODES: tuple[tuple[type[EcError], str], ...] = (
+    (BadInputError, "EV108"),
     (fetch.ExpiredMetadataError, "EV102"),
     (fetch.RolledBackError, "EV103"),
     (fetch.TargetMismatchError, "EV107"),
     (fetch.MetadataError, "EV101"),
     (fetch.NoTargetError, "EV106"),
     (fetch.RefusedError, "EV105"),
+    (fetch.TokenError, "EV105"),
     (fetch.NoMetadataError, "EV104"),
     (fetch.StateError, "EV114"),
 )
@@ -63,7 +67,8 @@ def establish(
 
     *offline* uses the last verified metadata. *given* replaces the network by a file whose release
     directory (`…/download/<tag>/FILE` beside `…/download/trust/`) lies around it. Raises
-    `ConfigError` for files that cannot be read.
+    `ConfigError` for files that cannot be read, for addresses that are none, and for a root given by hand
+    that is none.
     """
     with _settings(config, given) as settings:
         if settings is None:
@@ -71,8 +76,15 @@ def establish(
         problems: list[Problem] = []
         try:
             client = TrustClient(settings, reference_time=time)
-        except BadInputError as error:
-            raise ConfigError(str(error), hint=error.hint) from error
+        except fetch.MetadataError as error:
+            if given is not None:
+                raise ConfigError(f"is no TUF root: {error}", place=str(given.root), hint=error.hint) from error
+            damaged = f"the pinned root cannot be used: {error}: nothing can be proven"
+            return TrustOutcome(problems=(Problem("EV113", damaged),))
+        except fetch.StateError as error:
+            return TrustOutcome(problems=(problem(error),))
+        except UsageError as error:
+            raise ConfigError(error.message, place=error.place, hint=error.hint) from error
         state = _state(client, offline=offline, problems=problems)
         if state is None:
             return TrustOutcome(problems=tuple(problems))
@@ -95,6 +107,7 @@ def establish(
 def _settings(config: Config, given: ManifestFile | None) -> Iterator[TrustSettings | None]:
     trust = config.trust
     if given is not None:
+        read_file(given.path, manifests.MAX_COMPRESSED)
         release = given.path.resolve().parent.parent
         with tempfile.TemporaryDirectory(prefix="ec-verify-trust-") as state:
             yield TrustSettings(
@@ -141,31 +154,33 @@ def _state(client: TrustClient, *, offline: bool, problems: list[Problem]) -> Tr
 def _manifest(client: TrustClient, toplevel: str, outcome: TrustOutcome, problems: list[Problem]) -> TrustOutcome:
     try:
         target = client.find(toplevel)
-        data = client.download(target)
-        manifest = manifests.decode(data, what=target.name)
-    except BadInputError as error:
-        problems.append(Problem("EV108", str(error)))
-        return outcome
+        manifest = _fetch(client, target)
     except EcError as error:
         problems.append(problem(error))
-        return outcome
-    if (manifest.system.out_path, manifest.release.version) != (toplevel, target.version):
-        problems.append(
-            Problem("EV108", f"{target.name} describes {manifest.system.out_path}, not what its metadata say", toplevel)
-        )
         return outcome
     versions = {closure.version for closure in client.closures()}
     return replace(
         outcome,
         manifest=manifest,
-        manifest_digest=hashlib.sha256(data).hexdigest(),
+        manifest_digest=target.sha256,
         target=target.name,
         newer_releases=sum(version > target.version for version in versions),
     )
 
 
+def _fetch(client: TrustClient, target: ClosureTarget) -> Manifest:
+    """Download and decode a manifest, and see whether it is the one that signed metadata describe."""
+    manifest = manifests.decode(client.download(target), what=target.name)
+    if (manifest.system.out_path, manifest.release.version) != (target.toplevel, target.version):
+        raise ManifestError(
+            f"describes {manifest.system.out_path} of release {manifest.release.version}, not what its metadata say",
+            place=target.name,
+        )
+    return manifest
+
+
 def _compare(given: ManifestFile, outcome: TrustOutcome, problems: list[Problem]) -> None:
-    digest = hashlib.sha256(read_file(given.path)).hexdigest()
+    digest = hashlib.sha256(read_file(given.path, manifests.MAX_COMPRESSED)).hexdigest()
     if digest != outcome.manifest_digest:
         problems.append(
             Problem(
@@ -175,10 +190,10 @@ def _compare(given: ManifestFile, outcome: TrustOutcome, problems: list[Problem]
 
 
 def _others(client: TrustClient, generations: list[str], problems: list[Problem]) -> tuple[Manifest, ...]:
-    found = []
-    for target in client.find_all(generations).values():
+    found: list[Manifest] = []
+    for toplevel in dict.fromkeys(generations):
         try:
-            found.append(manifests.decode(client.download(target), what=target.name))
+            found.extend(_fetch(client, target) for target in client.find_all([toplevel]).values())
         except EcError as error:
             problems.append(problem(error))
     return tuple(found)
@@ -187,4 +202,4 @@ def _others(client: TrustClient, generations: list[str], problems: list[Problem]
 def problem(error: EcError) -> Problem:
     """Return the problem that *error* becomes."""
     code = next((code for kind, code in _CODES if isinstance(error, kind)), "EV104")
-    return Problem(code, str(error))
+    return Problem(code, f"{error} ({error.hint})" if error.hint else str(error))
