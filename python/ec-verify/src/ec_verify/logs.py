@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from ec_verify.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
 _LEVELS = {"quiet": logging.WARNING, "normal": logging.INFO, "verbose": logging.DEBUG}
+
+
+def _printable(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escape what strangers have put into the texts of *event*."""
+    return {key: one_line(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def configure(loudness: str = "normal") -> None:
@@ -17,6 +28,7 @@ def configure(loudness: str = "normal") -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _printable,
             structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[loudness]),

@@ -5,6 +5,7 @@ Exit: 0 passed or done · 1 a failing finding · 2 usage or configuration · 3 u
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
-from ec_closure.errors import EcError, LocalError
+from ec_closure.errors import EcError, LocalError, UsageError
+from ec_verify.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _INTERRUPTED = 130
+_ASK = "see `ec-verify --help`"
+_INCOMPLETE: tuple[list[str], ...] = ([], ["config"])
 
 _HELP = (
     "Prove that this node runs what CI signed.\n\n"
@@ -62,14 +66,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names on a disk are bytes; what a terminal's character set lacks must not end a run.
+            stream.reconfigure(errors="backslashreplace")
     try:
+        if list(arguments) in _INCOMPLETE:
+            # Help alone would be a success, and 0 means `passed`.
+            raise UsageError("no command", hint=_ASK)
         code = make_app()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
     except EcError as error:
         return _complain(error)
     except CycloptsError as error:
-        sys.stderr.write(f"ec-verify: {error}\n  hint: see `ec-verify --help`\n")
-        return 2
+        return _complain(UsageError(str(error), hint=_ASK))
     except BrokenPipeError:
         # The reader of our result has left; nothing further can be said to it, also not at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -83,9 +93,10 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _complain(error: EcError) -> int:
-    sys.stderr.write(f"ec-verify: {' '.join(str(error).split())}\n")
-    if error.hint:
-        sys.stderr.write(f"  hint: {error.hint}\n")
+    sys.stderr.write(f"ec-verify: {one_line(str(error))}\n")
+    hint = error.hint or (_ASK if error.exit_code == UsageError.exit_code else None)
+    if hint:
+        sys.stderr.write(f"  hint: {one_line(hint)}\n")
     return error.exit_code
 
 

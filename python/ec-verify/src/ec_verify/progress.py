@@ -6,6 +6,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from ec_verify.text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -79,7 +81,9 @@ class _Bar:
         self._bar.advance(self._task, amount)
 
     def note(self, text: str) -> None:
-        self._bar.update(self._task, description=f"{self._title} [dim]{text}[/dim]")
+        from rich.markup import escape
+
+        self._bar.update(self._task, description=f"{self._title} [dim]{escape(printable(text))}[/dim]")
 
 
 class Bars:

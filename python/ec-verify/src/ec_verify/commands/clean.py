@@ -8,6 +8,7 @@ import msgspec
 
 from ec_verify.commands.options import Common
 from ec_verify.ghost import scratch
+from ec_verify.text import printable
 
 
 def clean(*, common: Common = Common()) -> int:
@@ -19,9 +20,9 @@ def clean(*, common: Common = Common()) -> int:
     plan = scratch.plan(config.rebuild.scratch, config.state)
     removed = scratch.sweep(plan.directory) if plan.directory.is_dir() else []
     if common.json:
-        sys.stdout.write(msgspec.json.encode([str(path) for path in removed]).decode() + "\n")
+        sys.stdout.write(msgspec.json.encode([printable(str(path)) for path in removed]).decode() + "\n")
     else:
-        sys.stdout.writelines(f"removed {path}\n" for path in removed)
+        sys.stdout.writelines(f"removed {printable(str(path))}\n" for path in removed)
         if not removed:
             sys.stdout.write("nothing to remove\n")
     return 0

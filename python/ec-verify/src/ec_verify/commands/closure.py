@@ -8,7 +8,7 @@ import msgspec
 
 from ec_closure.errors import UsageError
 from ec_closure.store_db import StoreDatabase
-from ec_verify.commands.options import Common
+from ec_verify.commands.options import Common, logical
 from ec_verify.observe.running import store_path_behind
 
 
@@ -24,7 +24,7 @@ def closure(path: str | None = None, /, *, common: Common = Common()) -> int:
     """
     config = common.settings().config
     location = config.location
-    wanted = path or config.system.current
+    wanted = config.system.current if path is None else logical(location, path)
     root = store_path_behind(location, wanted)
     if root is None:
         raise UsageError(f"{wanted} leads to no store path", hint="name a store path, or --root and --store-dir")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ec_closure.signing import Keyring
 from ec_verify import config
-from ec_verify.ghost import scratch
+from ec_verify.text import printable
 
 
 def check(file: Path | None = None, /) -> int:
@@ -19,9 +18,6 @@ def check(file: Path | None = None, /) -> int:
         The configuration; /etc/ec-verify/verify.toml when not given.
     """
     settings = config.load(file)
-    if settings.config.rebuild.scratch.startswith("tmpfs:"):
-        scratch.parse_size(settings.config.rebuild.scratch.removeprefix("tmpfs:"))
-    Keyring.parse(list(settings.policy.cache_keys))
-    _ = settings.config.location
-    sys.stdout.write(f"{file or config.DEFAULT_PATH} is valid; policy level {settings.policy.level}\n")
+    shown = printable(str(file or config.DEFAULT_PATH))
+    sys.stdout.write(f"{shown} is valid; policy level {settings.policy.level}\n")
     return 0

@@ -14,6 +14,7 @@ from ec_closure.errors import UsageError
 from ec_verify.demo import programs
 from ec_verify.demo.errors import DemoError
 from ec_verify.demo.screen import Screen
+from ec_verify.demo.store import remove
 from ec_verify.demo.story import TOLD, tell
 
 
@@ -34,9 +35,11 @@ def demo(
         well = tell(base, screen, root=root)
         screen.kept(TOLD)
         return 0 if well else 1
-    with tempfile.TemporaryDirectory(prefix="ec-demo-") as name:
-        base = Path(name).resolve()
+    base = Path(tempfile.mkdtemp(prefix="ec-demo-")).resolve()
+    try:
         return 0 if tell(base, Screen(base), root=root) else 1
+    finally:
+        remove(base)
 
 
 def _rights() -> bool:

@@ -10,12 +10,15 @@ import msgspec
 from ec_closure.errors import UsageError
 from ec_closure.store_db import StoreDatabase
 from ec_verify import trust as trusts
-from ec_verify.commands.options import Common, Trust
+from ec_verify.commands.options import Common, Trust, logical
 from ec_verify.commands.status import last_run
 from ec_verify.observe import running
 from ec_verify.scan.metadata import Owner
 from ec_verify.scan.path import PathTask, look
 from ec_verify.state import State
+from ec_verify.text import one_line, printable
+
+_INDENT = "\n" + " " * 19
 
 
 def explain(path: str, /, *, common: Common = Common(), trust: Trust = Trust()) -> int:
@@ -28,9 +31,12 @@ def explain(path: str, /, *, common: Common = Common(), trust: Trust = Trust()) 
     """
     settings = common.settings()
     location = settings.config.location
-    wanted = running.store_path_behind(location, path)
+    wanted = running.store_path_behind(location, logical(location, path))
     if wanted is None:
-        raise UsageError(f"{path} leads to no store path of {location.store_dir}")
+        raise UsageError(
+            f"{path} leads to no store path of {location.store_dir}",
+            hint="name a store path, or --root and --store-dir",
+        )
     seen = running.observe(location, settings.config.system)
     established = trusts.establish(
         settings.config,
@@ -41,17 +47,21 @@ def explain(path: str, /, *, common: Common = Common(), trust: Trust = Trust()) 
         given=trust.manifest_file(),
     )
     facts: dict[str, Any] = {"path": wanted}
-    record = None
+    record, references = None, None
+    if established.problems:
+        facts["trust"] = {one.code: one.message for one in established.problems}
     for manifest in (established.manifest, *established.others):
-        record = next((one for one in manifest.paths if one.path == wanted), None) if manifest else None
+        listed = (*manifest.paths, *manifest.contents) if manifest else ()
+        record = next((one for one in listed if one.path == wanted), None)
         if record is not None and manifest is not None:
+            references = manifest.references_of(record)
             facts["signed"] = {
                 "release": manifest.release.tag,
                 "narHash": record.nar_hash,
                 "narSize": record.nar_size,
                 "origin": record.origin + (f" ({record.cache})" if record.cache else ""),
                 "deriver": record.deriver,
-                "references": list(manifest.references_of(record)),
+                "references": list(references),
             }
             break
     with StoreDatabase.open(location.state, store_dir=location.store_dir) as database:
@@ -66,13 +76,15 @@ def explain(path: str, /, *, common: Common = Common(), trust: Trust = Trust()) 
             "references": list(row.references),
         }
     ca = record.ca if record is not None else row.ca if row is not None else None
+    if references is None:
+        references = row.references if row is not None else ()
     observed = look(
         PathTask(
             path=wanted,
             physical=str(location.physical(wanted)),
             store_dir=location.store_dir,
             ca=ca,
-            references=row.references if row is not None else (),
+            references=references,
             owner=Owner.of(location.store.stat()),
         )
     )
@@ -81,7 +93,7 @@ def explain(path: str, /, *, common: Common = Common(), trust: Trust = Trust()) 
         "narSize": observed.nar_size,
         "problem": observed.detail or None,
         "deservedPath": observed.deserved,
-        "metadata": [f"{one.relative or '.'}: {one.detail}" for one in observed.anomalies],
+        "metadata": [f"{printable(one.relative) or '.'}: {one.detail}" for one in observed.anomalies],
     }
     last = last_run(State(settings.config.state))
     if last is not None:
@@ -104,5 +116,9 @@ def _print(facts: dict[str, Any], *, as_json: bool) -> None:
             continue
         sys.stdout.write(f"{title}:\n")
         for name, inner in value.items():
-            shown = ("\n" + " " * 19).join(inner) or "none" if isinstance(inner, list) else inner
-            sys.stdout.write(f"  {name + ':':16} {shown if shown is not None else '-'}\n")
+            shown = [printable(one) for one in inner] or ["none"] if isinstance(inner, list) else [_line(inner)]
+            sys.stdout.write(f"  {name + ':':16} {_INDENT.join(shown)}\n")
+
+
+def _line(value: Any) -> str:
+    return "-" if value is None else one_line(str(value))

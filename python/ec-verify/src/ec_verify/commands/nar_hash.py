@@ -9,11 +9,13 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
+from ec_closure.errors import UsageError
 from ec_closure.nar.hash import hash_path
+from ec_verify.text import printable
 
 
 def nar_hash(
-    path: Path,
+    path: str,
     /,
     *,
     json: Annotated[bool, Parameter(help="Print hash in all spellings, and the NAR's size.", negative=())] = False,
@@ -22,13 +24,15 @@ def nar_hash(
 
     Parameters
     ----------
-    path: Path
+    path: str
         A file, directory or symlink; need not be in a store.
     """
-    seen = hash_path(path)
+    if not path:
+        raise UsageError("an empty path names nothing", hint="write . for this directory")
+    seen = hash_path(Path(path))
     if json:
         found = {
-            "path": str(path),
+            "path": printable(str(path)),
             "sri": seen.hash.sri,
             "nix32": seen.hash.nix32,
             "base16": seen.hash.base16,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +14,13 @@ from ec_closure.errors import UsageError
 from ec_verify import config as configuration
 from ec_verify import logs
 from ec_verify.config import Settings, StoreTable
+from ec_verify.errors import ConfigError
+from ec_verify.location import StoreLocation
 from ec_verify.progress import Progress, choose
 from ec_verify.trust import ManifestFile
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME_HINT = "write 2026-11-20T21:00:00Z"
 
 
 @Parameter(name="*")
@@ -41,13 +46,11 @@ class Common:
             dir=_absolute(self.store_dir, "--store-dir") or store.dir,
             state=_absolute(self.state_dir, "--state-dir") or store.state,
         )
-        settings = Settings(
-            msgspec.structs.replace(loaded.config, store=table),
-            loaded.config_digest,
-            loaded.policy,
-            loaded.policy_digest,
-        )
-        _ = settings.config.location  # raises when the three do not fit together
+        settings = replace(loaded, config=msgspec.structs.replace(loaded.config, store=table))
+        try:
+            _ = settings.config.location
+        except ConfigError as error:
+            raise UsageError(error.message, place="--root, --store-dir, --state-dir", hint=error.hint) from error
         return settings
 
     def progress(self) -> Progress:
@@ -73,10 +76,13 @@ class Trust:
             return datetime.now(UTC)
         try:
             found = datetime.fromisoformat(self.time)
-        except ValueError as error:
-            raise UsageError(f"--time {self.time!r}: {error}", hint="write 2026-11-20T21:00:00Z") from error
-        if found.tzinfo is None:
-            raise UsageError(f"--time {self.time!r} has no time zone", hint="write 2026-11-20T21:00:00Z")
+            if found.tzinfo is None:
+                raise UsageError(f"--time {self.time!r} has no time zone", hint=_TIME_HINT)
+            found = found.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise UsageError(f"--time {self.time!r}: {error}", hint=_TIME_HINT) from error
+        if found < _EPOCH:
+            raise UsageError(f"--time {self.time!r} is before 1970", hint=_TIME_HINT)
         return found
 
     def manifest_file(self) -> ManifestFile | None:
@@ -93,7 +99,15 @@ class Trust:
 def _absolute(value: str | None, option: str) -> str | None:
     if value is None:
         return None
-    path = Path(value).absolute()
-    if option != "--root" and not value.startswith("/"):
+    if not value or (option != "--root" and not value.startswith("/")):
         raise UsageError(f"{option} {value!r} is not absolute")
-    return str(path)
+    return str(Path(value).absolute())
+
+
+def logical(location: StoreLocation, path: str) -> str:
+    """Return what a user wrote as a logical path: relative ones are of this directory, if that is in the same root."""
+    if path.startswith("/"):
+        return path
+    if location.is_chroot or not path:
+        raise UsageError(f"{path!r} is not absolute", hint="name a path as it is seen inside the root")
+    return str(Path(path).absolute())

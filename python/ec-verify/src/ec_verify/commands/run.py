@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import structlog
+
+from ec_closure.errors import EcError
 from ec_closure.policy import Level
+from ec_closure.report import RunOutput
 from ec_verify.commands.options import Common, Trust
 from ec_verify.commands.show import show
+from ec_verify.config import Settings
 from ec_verify.report import build
 from ec_verify.report.deliver import deliver
 from ec_verify.report.submit import Dashboard
-from ec_verify.run import Request
+from ec_verify.run import Outcome, Request
 from ec_verify.run import run as verify
 from ec_verify.state import State, boot_id
+
+log = structlog.get_logger()
 
 
 def run(*, level: Level | None = None, common: Common = Common(), trust: Trust = Trust()) -> int:
     """Verify this node, sign the report, keep it and send it.
+
+    When the report cannot be kept, that is said on standard error, and only a failed run still exits with 1.
 
     Parameters
     ----------
@@ -31,9 +40,17 @@ def run(*, level: Level | None = None, common: Common = Common(), trust: Trust =
         dashboard = Dashboard.of(settings.config.report)
         nonce = dashboard.nonce() if dashboard is not None else None
         outcome = verify(settings, request, common.progress())
-        output = deliver(settings, state, outcome, started=started, nonce=nonce)
+        try:
+            output = deliver(settings, state, outcome, started=started, nonce=nonce)
+            trouble = None
+        except EcError as error:
+            # A disk that is full must not hide what was found.
+            output, trouble = _unsigned(settings, outcome, started), error
     show(output, as_json=common.json)
-    return outcome.judgement.exit_code
+    if trouble is None:
+        return outcome.judgement.exit_code
+    log.error("the report was not delivered", reason=str(trouble), hint=trouble.hint)
+    return outcome.judgement.exit_code if output.verdict == "failed" else trouble.exit_code
 
 
 def look(level: Level, common: Common, trust: Trust) -> int:
@@ -43,6 +60,9 @@ def look(level: Level, common: Common, trust: Trust) -> int:
     started = datetime.now(UTC)
     with State(settings.config.state).lock():
         outcome = verify(settings, request, common.progress())
-    occasion = build.Occasion(started, datetime.now(UTC), boot_id(), 0, None)
-    show(build.build(settings, outcome, occasion), as_json=common.json)
+    show(_unsigned(settings, outcome, started), as_json=common.json)
     return outcome.judgement.exit_code
+
+
+def _unsigned(settings: Settings, outcome: Outcome, started: datetime) -> RunOutput:
+    return build.build(settings, outcome, build.Occasion(started, datetime.now(UTC), boot_id(), 0, None))
