@@ -150,9 +150,11 @@ def _source_and_rebuild(
             return evaluation, rebuilt, version
     except CanaryError as error:
         problem = Problem("EV506", str(error), error.place)
-    except EcError as error:
-        log.warning("no ghost store", reason=str(error), hint=error.hint)
-        problem = Problem("EV405", f"{error}" + (f" ({error.hint})" if error.hint else ""))
+    except (EcError, OSError) as error:
+        # What the bytes showed stands, whatever happens here.
+        hint = error.hint if isinstance(error, EcError) else None
+        log.warning("no ghost store", reason=str(error), hint=hint)
+        problem = Problem("EV405", f"{error} ({hint})" if hint else str(error))
     return _interrupted(evaluation, problem, attr, version)
 
 

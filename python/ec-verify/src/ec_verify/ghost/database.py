@@ -7,13 +7,13 @@ a row that referred to nothing would break the builds that need it (design §6).
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from ec_verify.errors import GhostError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 # Realisations of content-addressed derivations would hand Nix the answer (2.8 … 2.34, 2.35).
@@ -31,14 +31,14 @@ select path from ValidPaths where id in (select id from above)
 
 def referrers(database: Path, paths: Iterable[str]) -> set[str]:
     """Return *paths*, as far as they are valid, with everything that refers to them, directly or not."""
-    with closing(_open(database)) as connection:
+    with _opened(database) as connection:
         _wanted(connection, paths)
         return {row[0] for row in connection.execute(_UPWARD)}
 
 
 def remove(database: Path, paths: Iterable[str]) -> None:
     """Remove the rows of *paths* (closed upward, see `referrers`) and all realisations."""
-    with closing(_open(database)) as connection, connection:
+    with _opened(database) as connection, connection:
         _wanted(connection, paths)
         chosen = "(select id from ValidPaths where path in (select path from wanted))"
         kept = connection.execute(
@@ -54,11 +54,13 @@ def remove(database: Path, paths: Iterable[str]) -> None:
                 connection.execute(f"delete from {table}")  # noqa: S608
 
 
-def _open(database: Path) -> sqlite3.Connection:
+@contextmanager
+def _opened(database: Path) -> Iterator[sqlite3.Connection]:
     try:
-        return sqlite3.connect(database)
+        with closing(sqlite3.connect(database)) as connection:
+            yield connection
     except sqlite3.Error as error:
-        raise GhostError(f"the copied database does not open: {error}") from error
+        raise GhostError(f"the copied database cannot be used: {error}", place=str(database)) from error
 
 
 def _wanted(connection: sqlite3.Connection, paths: Iterable[str]) -> None:

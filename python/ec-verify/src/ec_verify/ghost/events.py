@@ -22,6 +22,8 @@ _SUBSTITUTE = 108
 _LOG_LINE = 101
 _LOG_TAIL = 25
 _MAX_LINE = 1 << 20
+_MAX_MESSAGES = 1000
+_MAX_MESSAGE = 20_000
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -70,7 +72,7 @@ class Reader:
             return
         try:
             event = self._decoder.decode(text[len(_PREFIX) :])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self._message(text[:500].decode(errors="replace"))
             return
         match event.action, event.type:
@@ -90,7 +92,9 @@ class Reader:
                 self._message(event.msg)
 
     def _message(self, text: str) -> None:
-        self._activity.messages.append(_ANSI.sub("", text))
+        # The first say what went wrong; a builder or an evaluation that never stops talking must not fill the memory.
+        if len(self._activity.messages) < _MAX_MESSAGES:
+            self._activity.messages.append(_ANSI.sub("", text[:_MAX_MESSAGE]))
 
     def _tell(self, derivation: str, *, started: bool) -> None:
         if self._progress is not None:
