@@ -146,6 +146,7 @@ def encode(manifest: Manifest) -> bytes:
 
     What is returned was seen to decode. Raises what `decode` raises, for nobody could read it.
     """
+    manifest.__post_init__()  # `structs.replace` does not call it
     data = canonical.compress(canonical.encode(manifest))
     decode(data)
     return data

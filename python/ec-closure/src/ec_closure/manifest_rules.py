@@ -35,10 +35,12 @@ def check(manifest: Manifest, *, what: str = "manifest") -> None:
     count = len(paths) + len(contents)
     if count > MAX_PATHS:
         raise LimitError(f"lists {count} paths where at most {MAX_PATHS} are accepted", place=what)
-    if posixpath.normpath(manifest.store_dir) != manifest.store_dir or not manifest.store_dir.startswith("/"):
-        raise ManifestError(f"{manifest.store_dir!r} is no store directory", place=f"{what}: storeDir")
-    _check_records(paths, len(paths), manifest.store_dir, f"{what}: paths")
-    _check_records(contents, count, manifest.store_dir, f"{what}: contents")
+    store_dir = manifest.store_dir
+    # POSIX lets two slashes in front mean something else, and so normpath keeps them.
+    if posixpath.normpath(store_dir) != store_dir or not store_dir.startswith("/") or store_dir.startswith("//"):
+        raise ManifestError(f"{store_dir!r} is no store directory", place=f"{what}: storeDir")
+    _check_records(paths, len(paths), store_dir, f"{what}: paths")
+    _check_records(contents, count, store_dir, f"{what}: contents")
     positions = {record.path: position for position, record in enumerate(paths)}
     for position, record in enumerate(contents):
         if record.path in positions:
