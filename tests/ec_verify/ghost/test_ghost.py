@@ -12,6 +12,7 @@ import pytest
 from ec_closure.store_db import StoreDatabase
 from ec_verify.errors import CanaryError, GhostError
 from ec_verify.ghost import database
+from ec_verify.ghost.nix import build_users_group
 from ec_verify.ghost.scratch import Scratch, ScratchPlan, sweep
 
 if TYPE_CHECKING:
@@ -177,3 +178,16 @@ def test_a_seed_hands_over_its_derivations_and_rows(yard: Yard) -> None:
             assert second.path(path).read_text() == "seed"
             assert second.nix.nix_store(["--check-validity", path]).exit == 0
         assert before == _bytes_of(first)
+
+
+def test_build_users_are_shared_with_the_host_or_not_used(yard: Yard) -> None:
+    """Nix kills what runs as a build user: without the host's pool no build user is taken."""
+    assert build_users_group(yard.location.state) == ""
+    pool = yard.location.state / "userpool"
+    pool.mkdir()
+    (pool / "mark").touch()
+    output = yard.build('make "a" {} "echo a > $out"')[0]
+    with yard.ghost() as ghost:
+        assert ghost.namespace.view(ghost.state / "userpool" / "mark").exists()
+        graph = yard.graph(ghost, output)
+        assert yard.rebuild(ghost, graph, graph.derivations).builders == 1

@@ -80,7 +80,7 @@ class NixPrograms:
         return cls(found, nix_store, match[0])
 
 
-def configuration(settings: NixSettings, *, fetch: bool) -> str:
+def configuration(settings: NixSettings, *, fetch: bool, build_users: str = "") -> str:
     """Return a nix.conf. Only the *fetch* phase may substitute; the other only builds (design §6)."""
     lines = {
         "experimental-features": "nix-command flakes",
@@ -98,7 +98,7 @@ def configuration(settings: NixSettings, *, fetch: bool) -> str:
         "run-diff-hook": "false",
         "diff-hook": "",
         "secret-key-files": "",
-        "build-users-group": build_users_group(),
+        "build-users-group": build_users,
         "max-jobs": "0" if fetch else str(settings.jobs or os.cpu_count() or 1),
         "cores": "0",
         "timeout": str(settings.timeout),
@@ -115,14 +115,23 @@ def configuration(settings: NixSettings, *, fetch: bool) -> str:
     return "".join(f"{key} = {value}\n" for key, value in lines.items())
 
 
-def build_users_group() -> str:
-    """Return the group of build users, empty where there is none or where we are not root."""
-    if os.geteuid() != 0:
+def build_users_group(state: Path) -> str:
+    """Return the group whose users build inside; empty when builders run as the user of the ghost.
+
+    Nix kills everything that runs as a build user before it uses one, so users may only be taken
+    from a pool that is shared with the host's own builds: where *state* has none, there are none.
+    """
+    if os.geteuid() != 0 or not shared_pools(state):
         return ""
     try:
         return "nixbld" if grp.getgrnam("nixbld").gr_mem else ""
     except KeyError:
         return ""
+
+
+def shared_pools(state: Path) -> list[str]:
+    """Return the directories of *state* by which builds on this machine share out build users."""
+    return [pool for pool in ("userpool", "userpool2") if (state / pool).is_dir()]
 
 
 @dataclass(frozen=True)
@@ -165,8 +174,9 @@ class NixRunner:
         for name in ("home", "log", "tmp", "fetch", "build"):
             (view / name).mkdir(parents=True, exist_ok=True)
         builds = f"build-dir = {self._home / 'tmp'}\n" if self._programs.knows_build_dir else ""
+        users = build_users_group(self._location.state)
         for phase in ("fetch", "build"):
-            text = configuration(self._settings, fetch=phase == "fetch") + builds
+            text = configuration(self._settings, fetch=phase == "fetch", build_users=users) + builds
             (view / phase / "nix.conf").write_text(text)
 
     def environment(self, *, fetch: bool) -> dict[str, str]:

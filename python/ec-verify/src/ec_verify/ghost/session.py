@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 from ec_closure.store_db import StoreDatabase
 from ec_verify.errors import CanaryError, GhostError
 from ec_verify.ghost.namespace import Namespace
-from ec_verify.ghost.nix import NixPrograms, NixRunner, NixSettings
+from ec_verify.ghost.nix import NixPrograms, NixRunner, NixSettings, shared_pools
 from ec_verify.ghost.scratch import Scratch, ScratchPlan
 from ec_verify.location import base_name
 
@@ -100,14 +100,12 @@ class Ghost:
 
     def _cover(self) -> None:
         steps = []
-        for pool in ("userpool", "userpool2"):
-            # Build users are shared with the host's own builds: two builds under one user see each other.
-            if not self.namespace.user and (self.location.state / pool).is_dir():
-                mine = str(self.state / pool)
-                steps += [
-                    {"do": "mkdir", "at": mine},
-                    {"do": "bind", "from": str(self.location.state / pool), "at": mine},
-                ]
+        for pool in () if self.namespace.user else shared_pools(self.location.state):
+            mine = str(self.state / pool)
+            steps += [
+                {"do": "mkdir", "at": mine},
+                {"do": "bind", "from": str(self.location.state / pool), "at": mine},
+            ]
         overlay = {"do": "overlay", "scratch": str(self._room), "at": str(self.location.store)}
         if self.namespace.user:
             overlay["options"] = ",userxattr"
