@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ec_closure import derivation
+from ec_closure import aterm
 from ec_closure.content_address import ContentAddress, store_path_of
 from ec_closure.derivation import (
     Derivation,
@@ -250,8 +250,8 @@ def test_paths_are_those_of_the_store_that_is_named() -> None:
 def test_a_file_of_absurd_size_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Size and number of items have caps."""
     with pytest.raises(DerivationLimitError, match="larger"):
-        Derivation.parse(b" " * (derivation.MAX_SIZE + 1))
-    monkeypatch.setattr(derivation, "MAX_ITEMS", 3)
+        Derivation.parse(b" " * (aterm.MAX_SIZE + 1))
+    monkeypatch.setattr(aterm, "MAX_ITEMS", 3)
     with pytest.raises(DerivationLimitError, match="more than 3"):
         Derivation.parse(MINIMAL.replace(b'"/bin/sh",[]', b'"/bin/sh",["","","",""]'))
 

@@ -7,50 +7,19 @@ commands print changed seven times (pitfalls P3, P4). Source: Nix's libstore/der
 
 from __future__ import annotations
 
-import posixpath
-import re
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar
+from typing import Final, Self
 
 import msgspec
 
+from ec_closure import aterm
+from ec_closure.aterm import DerivationError, DerivationLimitError, UnsupportedDerivationError
 from ec_closure.content_address import ContentAddress
-from ec_closure.errors import BadInputError, LimitError
 from ec_closure.hashes import Hash, HashError
-from ec_closure.store_path import StorePath, StorePathError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+__all__ = ["Derivation", "DerivationError", "DerivationLimitError", "Output", "UnsupportedDerivationError"]
 
-S = TypeVar("S", str, bytes)
-T = TypeVar("T")
-
-MAX_SIZE: Final = 64 * 1024 * 1024
-"""Bytes in a ``.drv`` file; the largest known ones are a few MiB."""
-MAX_ITEMS: Final = 1_000_000
-"""Items in one list."""
-
-_DYNAMIC: Final = b"xp-dyn-drv"
 _IMPURE: Final = "impure"
-
-
-class DerivationError(BadInputError):
-    """Bytes are not a derivation as Nix writes it; the place is a byte offset."""
-
-    code = "derivation"
-
-
-class DerivationLimitError(DerivationError, LimitError):
-    """A derivation is larger than is accepted."""
-
-    code = "derivation-limit"
-
-
-class UnsupportedDerivationError(DerivationError):
-    """A derivation uses something experimental that is not understood here."""
-
-    code = "derivation-unsupported"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +78,7 @@ class Derivation:
         dynamic derivations. Not checked: that outputs follow from the
         inputs, or what the environment says.
         """
-        if len(data) > MAX_SIZE:
-            raise DerivationLimitError(f"larger than {MAX_SIZE} bytes")
-        reader = _Reader(data, store_dir)
+        reader = aterm.Reader(data, store_dir)
         version = reader.header()
         outputs = reader.table(lambda: _output(reader))
         reader.token(b",")
@@ -134,22 +101,30 @@ class Derivation:
     def unparse(self) -> bytes:
         """Return the contents of the ``.drv`` file."""
         outputs = (
-            _group(_quote_text(name), _quote_text(out.path), _quote_text(out.hash_algo), _quote_text(out.hash))
+            aterm.group(
+                aterm.quote_text(name),
+                aterm.quote_text(out.path),
+                aterm.quote_text(out.hash_algo),
+                aterm.quote_text(out.hash),
+            )
             for name, out in self.outputs.items()
         )
-        inputs = (_group(_quote_text(path), _list(map(_quote_text, names))) for path, names in self.input_drvs.items())
+        inputs = (
+            aterm.group(aterm.quote_text(path), aterm.list_(map(aterm.quote_text, names)))
+            for path, names in self.input_drvs.items()
+        )
         fields = [
-            _list(outputs),
-            _list(inputs),
-            _list(map(_quote_text, self.input_srcs)),
-            _quote(self.system.encode("utf-8", "surrogateescape")),
-            _quote(self.builder.encode("utf-8", "surrogateescape")),
-            _list(map(_quote, self.args)),
-            _list(_group(_quote(key), _quote(value)) for key, value in self.env.items()),
+            aterm.list_(outputs),
+            aterm.list_(inputs),
+            aterm.list_(map(aterm.quote_text, self.input_srcs)),
+            aterm.quote(self.system.encode("utf-8", "surrogateescape")),
+            aterm.quote(self.builder.encode("utf-8", "surrogateescape")),
+            aterm.list_(map(aterm.quote, self.args)),
+            aterm.list_(aterm.group(aterm.quote(key), aterm.quote(value)) for key, value in self.env.items()),
         ]
         if self.version:
-            return b"DrvWithVersion" + _group(_quote_text(self.version), *fields)
-        return b"Derive" + _group(*fields)
+            return b"DrvWithVersion" + aterm.group(aterm.quote_text(self.version), *fields)
+        return b"Derive" + aterm.group(*fields)
 
     @property
     def is_fixed_output(self) -> bool:
@@ -192,7 +167,7 @@ class _StructuredAttributes(msgspec.Struct):
     name: str = ""
 
 
-def _output(reader: _Reader) -> tuple[str, Output]:
+def _output(reader: aterm.Reader) -> tuple[str, Output]:
     name = reader.text()
     reader.token(b",")
     path = reader.path_or_empty()
@@ -202,7 +177,7 @@ def _output(reader: _Reader) -> tuple[str, Output]:
     return name, Output(path, algorithm, reader.text())
 
 
-def _input(reader: _Reader) -> tuple[str, tuple[str, ...]]:
+def _input(reader: aterm.Reader) -> tuple[str, tuple[str, ...]]:
     path = reader.path()
     reader.token(b",")
     if reader.at(b"("):
@@ -216,145 +191,7 @@ def _input(reader: _Reader) -> tuple[str, tuple[str, ...]]:
     return path, names
 
 
-def _variable(reader: _Reader) -> tuple[bytes, bytes]:
+def _variable(reader: aterm.Reader) -> tuple[bytes, bytes]:
     key = reader.string()
     reader.token(b",")
     return key, reader.string()
-
-
-# A string as Nix writes it: five characters are escaped, all other bytes stand for themselves.
-# Possessive, so that no string, however hostile, makes the matching go back.
-_STRING: Final = re.compile(rb'"((?:[^"\\\n\r\t]++|\\["\\nrt])*+)"')
-_ESCAPED: Final = re.compile(rb'["\\\n\r\t]')
-_ESCAPE: Final = re.compile(rb"\\(.)")
-_TO_ESCAPE: Final = {b'"': rb"\"", b"\\": rb"\\", b"\n": rb"\n", b"\r": rb"\r", b"\t": rb"\t"}
-_FROM_ESCAPE: Final = {escape[1:]: character for character, escape in _TO_ESCAPE.items()}
-
-
-class _Reader:
-    """A position in the bytes of a derivation."""
-
-    def __init__(self, data: bytes, store_dir: str | None) -> None:
-        self._data = data
-        self._store_dir = store_dir
-        self._at = 0
-
-    @property
-    def place(self) -> str:
-        return f"offset {self._at}"
-
-    def fail(self, message: str) -> NoReturn:
-        raise DerivationError(message, place=self.place)
-
-    def at(self, token: bytes) -> bool:
-        return self._data.startswith(token, self._at)
-
-    def token(self, token: bytes) -> None:
-        if not self._data.startswith(token, self._at):
-            found = self._data[self._at : self._at + 10]
-            self.fail(f"expected {token.decode()!r}, found {found!r}" if found else "it ends early")
-        self._at += len(token)
-
-    def header(self) -> str:
-        if not self.at(b"DrvWithVersion("):
-            self.token(b"Derive(")
-            return ""
-        self.token(b"DrvWithVersion(")
-        version = self.string()
-        if version != _DYNAMIC:
-            raise UnsupportedDerivationError(f"unknown version {version[:40]!r}", place=self.place)
-        self.token(b",")
-        return version.decode()
-
-    def end(self) -> None:
-        if self._at != len(self._data):
-            self.fail("something follows the derivation")
-
-    def string(self) -> bytes:
-        match = _STRING.match(self._data, self._at)
-        if match is None:
-            self.fail("expected a string as Nix writes it")
-        self._at = match.end()
-        raw = match[1]
-        return _ESCAPE.sub(lambda escape: _FROM_ESCAPE[escape[1]], raw) if b"\\" in raw else raw
-
-    def text(self) -> str:
-        value = self.string()
-        if not value.isascii():
-            self.fail("a name has characters other than ASCII")
-        return value.decode("ascii")
-
-    def loose_text(self) -> str:
-        return self.string().decode("utf-8", "surrogateescape")
-
-    def path_or_empty(self) -> str:
-        path = self.text()
-        if path:
-            directory, _, base_name = path.rpartition("/")
-            if self._store_dir is None:
-                if not directory.startswith("/") or posixpath.normpath(directory) != directory:
-                    self.fail(f"{path[:80]!r} is not a full store path")
-                self._store_dir = directory
-            if directory != self._store_dir:
-                self.fail(f"{path[:80]!r} is not directly below {self._store_dir}")
-            try:
-                StorePath.parse_base(base_name)
-            except StorePathError as error:
-                raise DerivationError(error.message, place=self.place) from error
-        return path
-
-    def path(self) -> str:
-        return self.path_or_empty() or self.fail("a store path is empty")
-
-    def items(self, item: Callable[[], T]) -> list[T]:
-        self.token(b"[")
-        found: list[T] = []
-        if self.at(b"]"):
-            self._at += 1
-            return found
-        while True:
-            found.append(item())
-            if len(found) > MAX_ITEMS:
-                raise DerivationLimitError(f"a list of more than {MAX_ITEMS} items", place=self.place)
-            if self.at(b"]"):
-                self._at += 1
-                return found
-            self.token(b",")
-
-    def strings(self, item: Callable[[], S]) -> tuple[S, ...]:
-        return tuple(self.items(item))
-
-    def table(self, pair: Callable[[], tuple[S, T]]) -> dict[S, T]:
-        """Read a list of groups, sorted by their first member."""
-
-        def group() -> tuple[S, T]:
-            self.token(b"(")
-            found = pair()
-            self.token(b")")
-            return found
-
-        pairs = self.items(group)
-        self.increasing([key for key, _ in pairs], "name")
-        return dict(pairs)
-
-    def increasing(self, keys: Sequence[S], what: str) -> None:
-        for before, after in pairwise(keys):
-            if before >= after:
-                problem = "appears twice" if before == after else f"comes after {before[:80]!r}"
-                self.fail(f"the {what} {after[:80]!r} {problem}")
-
-
-def _quote(value: bytes) -> bytes:
-    return b'"' + _ESCAPED.sub(lambda character: _TO_ESCAPE[character[0]], value) + b'"'
-
-
-def _quote_text(value: str) -> bytes:
-    return _quote(value.encode("ascii"))
-
-
-def _list(items: Iterable[bytes]) -> bytes:
-    return b"[" + b",".join(items) + b"]"
-
-
-def _group(*items: bytes) -> bytes:
-    return b"(" + b",".join(items) + b")"
