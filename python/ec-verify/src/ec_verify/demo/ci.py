@@ -87,6 +87,8 @@ class Ci:
             "require-sigs": "true",
             "flake-registry": "",
             "fsync-metadata": "false",
+            # Eight megabytes of nothing in every store would be most of what is copied.
+            "gc-reserved-space": "0",
         }
         return "".join(f"{key} = {value}\n" for key, value in lines.items())
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import platform
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
@@ -20,7 +19,7 @@ from ec_verify.demo.ci import Ci, Release
 from ec_verify.demo.node import Node, Result
 from ec_verify.demo.programs import Programs
 from ec_verify.demo.server import Server
-from ec_verify.demo.store import Store
+from ec_verify.demo.store import Store, remove
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +127,7 @@ class Lab:
         release = ci.describe(2)
         self.copy(self.site, site)
         # A cache keeps what it has: this one must offer what this release signed.
-        shutil.rmtree(site / "cache")
+        remove(site / "cache")
         ci.publish(release, site)
         return Published(release, site)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ec_verify.demo.errors import DemoError
+from ec_verify.demo.store import remove
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,12 +118,7 @@ class Node:
 
     def reinstall(self, release: Release, url: str) -> None:
         """Start over with *release* on an empty disk."""
-        for directory in (
-            self.root,
-            *(found for found in self.root.rglob("*") if found.is_dir() and not found.is_symlink()),
-        ):
-            directory.chmod(0o755)
-        shutil.rmtree(self.root)
+        remove(self.root)
         self.install(release, url)
 
     def configure(self, url: str) -> None:
@@ -213,7 +208,7 @@ class Result:
         try:
             report = json.loads(ran.stdout)
         except ValueError as error:
-            said = " ".join(ran.said.split())[-500:]
+            said = (ran.said.strip().splitlines() or ["it said nothing"])[-1]
             raise DemoError(f"no report (exit code {ran.exit}): {said}", place=ran.shown) from error
         return cls(ran, report)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ec_verify.demo.node import Result
     from ec_verify.demo.peers import Outcome
     from ec_verify.demo.programs import Ran
-    from ec_verify.demo.story import Told
+    from ec_verify.demo.story import Clean, Told
 
 _PLAIN_WIDTH = 120
 _MAX_COMMAND = 200
@@ -70,8 +71,9 @@ class Screen:
         finally:
             self._quiet = False
 
-    def verdict(self, result: Result) -> None:
-        """Show what the verifier said about the untouched node."""
+    def untouched(self, clean: Clean) -> None:
+        """Show what everybody said about the untouched node."""
+        result = clean.result
         counts = result.report["counts"]
         self._line(f"   {_verdict(result)} at level {result.report['levelReached']}, {sum(counts.values())} paths:")
         words = {
@@ -84,35 +86,39 @@ class Screen:
             if counts.get(verdict):
                 self._line(f"     {counts[verdict]:3} {verdict:15} [dim]{meaning}[/]")
         for finding in result.report["findings"]:
-            self._line(f"     [dim]{finding['severity']}: {escape(finding['message'])}[/]")
+            self._line(f"     [dim]{finding['severity']}: {escape(self._short(finding['message']))}[/]")
+        for outcome in clean.outcomes:
+            self._line(f"   {outcome.peer:20} exit code {outcome.exit}: [dim]{escape(self._short(outcome.line))}[/]")
 
     def attack(self, number: int, total: int, told: Told) -> None:
         """Show one attack and what everybody said."""
         attack = told.attack
         self._console.print()
         self._line(f"   [bold]{number}/{total} {escape(attack.title)}[/]: the attacker {escape(attack.story)}")
-        for outcome in told.outcomes:
+        for outcome in told.outcomes if attack.on_store else ():
             self._line(f"     {outcome.peer:20} {_outcome(outcome)} [dim]{escape(self._short(outcome.line))}[/]")
-        said = _first(told)
-        self._line(f"     {'ec-verify':20} {_answer(told)} {escape(self._short(said))}")
+        name = f"ec-verify ({attack.level})"
+        self._line(f"     {name:20} {_answer(told)} {escape(self._short(_first(told)))}")
         for complaint in told.complaints:
             self._line(f"     [bold red]WRONG: {escape(complaint)}[/]")
 
-    def recap(self, clean: Result, told: Sequence[Told], left_out: Sequence[str]) -> None:
+    def recap(self, clean: Clean, told: Sequence[Told], left_out: Sequence[str]) -> None:
         """Show who noticed what."""
-        table = Table(box=None, padding=(0, 2, 0, 3))
+        table = Table(box=None, padding=(0, 3, 0, 0))
         peers = [outcome.peer for outcome in told[0].outcomes] if told else []
         for column in ("attack", *peers, "ec-verify"):
-            table.add_column(column, no_wrap=True)
+            table.add_column(column, no_wrap=True, min_width=len(column))
         for one in told:
             table.add_row(one.attack.title, *(_outcome(outcome) for outcome in one.outcomes), _answer(one))
-        self._console.print(table)
-        self._console.print()
+        self._console.print(Padding(table, (0, 0, 1, 3)))
         for position, peer in enumerate(peers):
             asked = [one.outcomes[position].verdict for one in told if one.outcomes[position].verdict != "n/a"]
-            self._line(f"   {peer:20} caught {asked.count('caught'):2} of the {len(asked)} that happen in its store")
+            alarm = "cries wolf" if clean.outcomes[position].exit else "is silent"
+            self._line(f"   {peer:20} caught {asked.count('caught'):2} of {len(asked)}; {alarm} on the untouched node")
         right = sum(not one.complaints for one in told)
-        self._line(f"   {'ec-verify':20} right  {right:2} of {len(told)}, and {_verdict(clean)} on the untouched node")
+        self._line(
+            f"   {'ec-verify':20} right  {right:2} of {len(told)}; {_verdict(clean.result)} on the untouched node"
+        )
         for title in left_out:
             self._line(f"   left out, since it needs root: {escape(title)}")
         self._line(f"   [dim]{time.monotonic() - self._started:.0f} s in total[/]")
@@ -123,7 +129,7 @@ class Screen:
         self._line(f"   Kept in {escape(self._base)}: ci/ builds, site/ is served, nodes/ has one node for each attack")
         example = f"{self._base}/nodes/{names[0]}"
         self._line(f"   [cyan]$ ec-verify run --offline --config {escape(example)}/verify.toml[/]")
-        self._line(f"   [cyan]$ nix store verify --all --store {escape(example)}/root[/]")
+        self._line(f"   [cyan]$ nix store verify --all --no-trust --store {escape(example)}/root[/]")
 
     def _short(self, text: str) -> str:
         """Leave out what a reader skips anyway: where the lab lies, and hashes in store paths."""
@@ -149,11 +155,11 @@ def _verdict(result: Result) -> str:
 
 def _outcome(outcome: Outcome) -> str:
     code = "" if outcome.exit is None else f" ({outcome.exit})"
-    return f"[{_COLOURS[outcome.verdict]}]{outcome.verdict + code:10}[/]"
+    return f"[{_COLOURS[outcome.verdict]}]{outcome.verdict + code}[/]"
 
 
 def _answer(told: Told) -> str:
     if told.complaints:
-        return "[bold red]WRONG     [/]"
+        return "[bold red]WRONG[/]"
     word = "no effect" if not told.attack.expects else "caught"
     return f"[green]{word} ({told.result.exit})[/]"

@@ -9,10 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ec_closure.nar.hash import hash_path
+from ec_closure.nar.remove import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+def remove(directory: Path) -> None:
+    """Remove a directory with stores in it, whose directories nobody but root may write to."""
+    parent = os.open(directory.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        remove_tree(parent, os.fsencode(directory.name))
+    finally:
+        os.close(parent)
 
 
 @dataclass(frozen=True)
