@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from ec_closure.content_address import ContentAddress, recompute
+from ec_closure.errors import LocalError
 from ec_closure.nar.hash import hash_path
 from ec_closure.store_path import StorePath
 from ec_release.closure.errors import DamagedStoreError
@@ -26,7 +28,7 @@ def check(location: Location, infos: Sequence[PathInfo]) -> None:
     """Read every path and compare it with its database row, and its content address with its name.
 
     Largest first, in all cores where there is enough to read. Raises `DamagedStoreError` for the first difference, and
-    what reading a tree raises.
+    what reading a tree raises; `LocalError` when a process of ours was killed.
     """
     work = [(location.physical(info.path), info) for info in sorted(infos, key=lambda info: -info.nar_size)]
     workers = os.cpu_count() or 1
@@ -35,8 +37,15 @@ def check(location: Location, infos: Sequence[PathInfo]) -> None:
             _check(item)
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("forkserver")) as pool:
-        for _ in pool.map(_check, work):
-            pass
+        try:
+            for future in [pool.submit(_check, item) for item in work]:
+                future.result()
+        except BrokenProcessPool as error:
+            raise LocalError(
+                "a process that hashes the store was killed", hint="look for lack of memory in the kernel's log"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _check(item: tuple[Path, PathInfo]) -> None:
