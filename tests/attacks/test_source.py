@@ -20,7 +20,8 @@ def test_poisoned_cache_does_deceive_nix(lab: Lab, node: Node) -> None:
     """The attack is real: Nix, asked with its cache, names another derivation than the flake evaluates to."""
     BY_NAME["poisoned-evaluation"].apply(node)
     poisoned = evaluate(lab.clone_node(f"{node.name}-deceived"), node.environment)
-    honest = evaluate(lab.clone_node(f"{node.name}-honest"), {})
+    unaware = lab.clone_node(f"{node.name}-honest")
+    honest = evaluate(unaware, unaware.home)
 
     assert node.release.manifest.system.drv_path == honest
     assert node.release.deriver(node.path("appliance-rescue")) == poisoned
@@ -30,7 +31,7 @@ def test_altered_input_does_deceive_nix(node: Node) -> None:
     """The attack is real: an evaluation uses the altered input at its valid path and says nothing."""
     BY_NAME["altered-input"].apply(node)
 
-    assert node.release.manifest.system.drv_path != evaluate(node, {})
+    assert node.release.manifest.system.drv_path != evaluate(node, node.home)
 
 
 def test_evaluation_reaches_its_level_on_an_untouched_node(lab: Lab, node: Node) -> None:

@@ -57,6 +57,12 @@ class Node:
         return self.root / "nix/var/nix/db/db.sqlite"
 
     @property
+    def home(self) -> dict[str, str]:
+        """The variables that give a program a home of this node's own, with caches of its own."""
+        home = self.directory / "home"
+        return {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+
+    @property
     def state(self) -> Path:
         """The verifier's own state."""
         return self.directory / "state"

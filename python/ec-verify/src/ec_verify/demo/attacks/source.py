@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ec_verify.demo.attacks.attack import Attack
@@ -12,8 +13,6 @@ from ec_verify.demo.errors import DemoError
 from ec_verify.demo.store import Store
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ec_verify.demo.node import Node
 
 
@@ -34,13 +33,12 @@ def alter_input(node: Node) -> None:
 
 def poison_evaluations(node: Node) -> None:
     """Let Nix's evaluation cache, in the home of whoever runs the verifier, name another derivation."""
-    home = node.directory / "home"
-    node.environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    node.environment |= node.home
     # Evaluating writes derivations into the store, so a twin of the node does it.
     twin = node.lab.clone_node(f"{node.name}-twin")
     evaluate(twin, node.environment)
     other = node.release.deriver(node.path("appliance-rescue"))
-    for file in (home / "cache").rglob("eval-cache-*/*.sqlite"):
+    for file in Path(node.home["XDG_CACHE_HOME"]).rglob("eval-cache-*/*.sqlite"):
         poison(file, other)
 
 
