@@ -104,10 +104,12 @@ class Screen:
 
     def recap(self, clean: Clean, told: Sequence[Told], left_out: Sequence[str]) -> None:
         """Show who noticed what."""
-        table = Table(box=None, padding=(0, 3, 0, 0))
+        table = Table(box=None, padding=(0, 2, 0, 0))
         peers = [outcome.peer for outcome in told[0].outcomes] if told else []
-        for column in ("attack", *peers, "ec-verify"):
-            table.add_column(column, no_wrap=True, min_width=len(column))
+        table.add_column("attack", overflow="fold")
+        for tool in (*peers, "ec-verify"):
+            # Narrow terminals must not lose a column: the tool's name on two lines, the titles folded.
+            table.add_column("\n".join(tool.rsplit(" ", 1)), no_wrap=True, min_width=len("missed (0)"))
         for one in told:
             table.add_row(one.attack.title, *(_outcome(outcome) for outcome in one.outcomes), _answer(one))
         self._console.print(Padding(table, (0, 0, 1, 3)))
