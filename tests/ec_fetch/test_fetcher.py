@@ -260,7 +260,7 @@ def test_a_slow_line_gets_the_time_that_the_minimum_speed_grants() -> None:
 def test_a_header_that_never_ends_is_cut_at_the_deadline() -> None:
     """One header byte now and then trips no socket's time-out; the watchdog bites."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        enough = threading.Event()
+        enough, waited = threading.Event(), threading.Event()
 
         def drip() -> None:
             connection, _ = listener.accept()
@@ -268,8 +268,13 @@ def test_a_header_that_never_ends_is_cut_at_the_deadline() -> None:
                 connection.recv(4096)
                 try:
                     connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
-                    while not enough.wait(0.01):
+                    # Far beyond the deadline, but not for ever: who waits fails this test and does not hang it.
+                    for _ in range(400):
+                        if enough.wait(0.01):
+                            break
                         connection.sendall(b"x")
+                    else:
+                        waited.set()
                 except OSError:
                     return
 
@@ -283,6 +288,7 @@ def test_a_header_that_never_ends_is_cut_at_the_deadline() -> None:
         finally:
             enough.set()
             thread.join()
+    assert not waited.is_set()
 
 
 def test_encoded_answers_are_refused() -> None:

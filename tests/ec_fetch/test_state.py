@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,6 +43,14 @@ def test_offline_reports_expiry_and_does_not_refuse(world: Any) -> None:
     state = world.client().offline()
     assert tuple(role for role in state.expired) == ("timestamp", "snapshot")
     assert state.age(world.time) == 15 * 86400
+
+
+def test_no_clock_is_read(make_world: Callable[..., Any]) -> None:
+    """Everything holds at the reference time alone, were it years from the machine's clock."""
+    world = make_world(time=datetime(2001, 2, 3, tzinfo=UTC))
+    world.release(1, "runner")
+    assert () == world.client().refresh().expired
+    assert () == world.client().offline().expired
 
 
 def test_offline_needs_no_server(world: Any) -> None:

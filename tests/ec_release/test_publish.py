@@ -282,6 +282,16 @@ def test_tampered_metadata_are_not_signed_over(place: Any, role: str) -> None:
         place.publish(2)
 
 
+@pytest.mark.parametrize("role", ["targets", "snapshot"])
+def test_metadata_of_two_states_are_not_signed_over(place: Any, role: str) -> None:
+    """An older file under a newer name is validly signed, and still not what the timestamp names."""
+    place.publish(1)
+    trust = place.tree / "download/trust"
+    (trust / f"2.{role}.json").write_bytes((trust / f"1.{role}.json").read_bytes())
+    with pytest.raises(PublishedMetadataError, match=rf"2\.{role}\.json"):
+        place.publish(2)
+
+
 def test_a_repository_that_was_replaced_is_not_signed_over(place: Any, make_place: Any, tmp_path: Path) -> None:
     """Another repository in the place of ours, valid in itself, does not follow from the pinned root."""
     (tmp_path / "impostor").mkdir()
