@@ -15,8 +15,10 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+
+    from ec_verify.demo.lab import Lab
 
 # Examples differ in cost by orders of magnitude, and machines under load by more: a deadline would fail at random.
 settings.register_profile("project", deadline=None, max_examples=100)
@@ -101,3 +103,14 @@ def new_nix_store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], NixS
 def nix_store(new_nix_store: Callable[[], NixStore]) -> NixStore:
     """Give a store that the tests of one module share; none may rely on it being empty."""
     return new_nix_store()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Give a whole world: an appliance built, signed and published by a build machine, and a node that runs it."""
+    from ec_verify.demo.lab import Lab
+
+    if os.geteuid() != 0:
+        pytest.skip("not running as root")
+    with Lab(tmp_path_factory.mktemp("lab")) as built:
+        yield built.build()

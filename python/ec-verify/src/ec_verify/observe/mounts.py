@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,10 +52,15 @@ def parse(mountinfo: bytes) -> list[Mount]:
 def over_store(location: StoreLocation, mounts: list[Mount]) -> list[Mount]:
     """Return the mounts below the store directory: each hides something. The one on it is the store itself.
 
-    The kernel names mount points without symlinks on the way, so the store directory's own are resolved.
+    The kernel names mount points without symlinks on the way, so the store directory's own are resolved. The points
+    returned are logical paths.
     """
     prefix = f"{os.path.realpath(location.store)}/"
-    return [mount for mount in mounts if mount.point.startswith(prefix)]
+    return [
+        replace(mount, point=f"{location.store_dir}/{mount.point.removeprefix(prefix)}")
+        for mount in mounts
+        if mount.point.startswith(prefix)
+    ]
 
 
 def observe() -> list[Mount]:

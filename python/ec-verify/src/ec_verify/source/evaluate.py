@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from ec_closure.manifest import Manifest
     from ec_verify.ghost.session import Ghost
 
-# Both from "nix eval --help" and from the store's own hand: what must not have a say (pitfalls P23, P30).
+# What must not have a say (pitfalls P23, P30). Not --no-write-lock-file: on Nix 2.8 it lets an incomplete lock file be
+# completed in memory, where --no-update-lock-file alone refuses it.
 HERMETIC = (
     "--offline",
     "--no-eval-cache",
     "--no-update-lock-file",
-    "--no-write-lock-file",
     "--no-registries",
 )
 _NEEDS_BUILD = re.compile(r"import.from.derivation|allow-import-from-derivation|is disallowed", re.IGNORECASE)
