@@ -1,0 +1,56 @@
+"""Whether what runs, what was booted and what will boot are one system."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ec_verify.observe.mounts import Mount
+
+if TYPE_CHECKING:
+    from tests.ec_verify.conftest import Names, Scene
+
+
+def test_an_upgrade_that_waits_for_its_reboot_is_a_warning(scene: Scene, names: type[Names]) -> None:
+    """Another *trusted* system in the profile is how upgrades look."""
+    other = names.manifest_of([names.record(names.tool)], system=names.tool, version=6)
+    scene.run(profile=names.tool)
+    assert ("failed", ["EV302"]) == (scene.judge().verdict, scene.codes())
+
+    scene.trust(others=(other,))
+    assert ("passed", ["EV304"]) == (scene.judge().verdict, scene.codes())
+
+
+def test_a_profile_that_leads_nowhere_is_told_in_words(scene: Scene) -> None:
+    """No `None` in a message: the profile leads to no store path."""
+    scene.run(profile=None)
+
+    assert "leads to no store path" in scene.message("EV302")
+    assert [None] == [finding.path for finding in scene.judge().findings]
+
+
+def test_a_machine_without_a_running_system_fails(scene: Scene) -> None:
+    """Whoever removes the link does not escape the question."""
+    scene.run(current=None, booted=None, profile=None)
+
+    assert ("failed", ["EV301"]) == (scene.judge().verdict, scene.codes())
+
+
+def test_the_kernel_may_have_been_started_for_another_system(scene: Scene, names: type[Names]) -> None:
+    """The command line is compared with what was booted, not with what is current."""
+    scene.run(booted=names.tool, command_line_init=names.tool)
+    assert ["EV304"] == scene.codes()
+
+    scene.run(command_line_init="/bin/sh")
+    assert ["EV305", "EV304"] == scene.codes()
+
+
+def test_without_booted_system_the_command_line_is_not_judged(scene: Scene) -> None:
+    """A machine that is no NixOS has no booted system to compare with."""
+    assert [] == scene.run(booted=None, command_line_init="/sbin/init").codes()
+
+
+def test_each_mount_over_the_store_is_a_finding(scene: Scene, names: type[Names]) -> None:
+    """A mount hides what was hashed, whatever it is."""
+    scene.observe(mounts=tuple(Mount(f"{names.tool}/{name}", "tmpfs", "tmpfs", "/", "rw") for name in ("bin", "share")))
+
+    assert [f"{names.tool}/bin", f"{names.tool}/share"] == [finding.path for finding in scene.judge().findings]
