@@ -12,8 +12,8 @@ from ec_closure.findings import KINDS
 from ec_closure.policy import Freshness, Policy, PolicyError, Unreproducible
 from ec_closure.signing import SecretKey
 
-KEY = SecretKey.generate("cache.test-1").public.render()
-OTHER_KEY = SecretKey.generate("cache.test-1").public.render()
+KEY = SecretKey("cache.test-1", bytes(32)).public.render()
+OTHER_KEY = SecretKey("cache.test-1", bytes(31) + b"1").public.render()
 
 WHOLE = f"""
 schema = "ec-runner.policy.v1"
