@@ -168,8 +168,10 @@ def boot_id() -> str | None:
 
 def failed(error: OSError, path: Path) -> StateError:
     """Return the error for a failed system call on the state file *path*."""
+    # A file where a directory should be is named itself; temporary names would say nothing.
+    in_the_way = isinstance(error, FileExistsError | NotADirectoryError) and error.filename
     return StateError(
         (error.strerror or str(error)).lower(),
-        place=str(path),
+        place=str(error.filename if in_the_way else path),
         hint="ec-verify needs directories that it can write, see state_dir and report in verify.toml",
     )
