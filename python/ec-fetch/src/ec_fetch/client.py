@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ec_closure import files
 from ec_closure.errors import TransportError, TrustError, UsageError
-from ec_fetch import files, strict, updater
+from ec_fetch import strict, updater
 from ec_fetch.errors import DamagedStateError, NoTargetError, OfflineError, StateError
 from ec_fetch.fetcher import ReleaseFetcher
 from ec_fetch.origin import check_address

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
-from ec_closure import canonical
+from ec_closure import canonical, files
 from ec_closure.errors import EcError
 from ec_closure.record import Count, Record
-from ec_fetch import files, strict
+from ec_fetch import strict
 from ec_fetch.errors import DamagedStateError, NoMetadataError, StateBusyError, StateError
 
 if TYPE_CHECKING:

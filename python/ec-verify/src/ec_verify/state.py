@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from securesystemslib.signer import CryptoSigner
 
+from ec_closure import files
 from ec_verify.errors import StateError
 
 if TYPE_CHECKING:
@@ -130,32 +130,13 @@ def _read_secret(file: Path) -> bytes:
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o600) -> Path:
     """Write *path* as a whole: temporary file, fsync, rename. Raises `StateError`."""
-    temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(descriptor, "wb") as file:
+        with files.replacing(path, mode=mode) as file:
             file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-        temporary = ""
-        _sync(path.parent)
     except OSError as error:
         raise failed(error, path) from error
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
     return path
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def boot_id() -> str | None:

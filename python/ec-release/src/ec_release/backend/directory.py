@@ -12,16 +12,15 @@ Everything becomes visible by a rename of something that is whole and flushed to
 from __future__ import annotations
 
 import fcntl
-import os
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ec_closure import files
 from ec_release.errors import BackendError, ConflictError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 TRUST = "trust"
 _TIMESTAMP = "timestamp.json"
@@ -90,8 +89,8 @@ class DirectoryBackend:
         target = self.download / tag
         with _local(target):
             (self._drafts / tag).rename(target)
-            _sync(self.download)
-            _sync(self._drafts)
+            files.sync_directory(self.download)
+            files.sync_directory(self._drafts)
 
     def metadata_names(self) -> frozenset[str]:
         """Return the names of all metadata files."""
@@ -122,16 +121,9 @@ class DirectoryBackend:
         self._write(self.trust / _TIMESTAMP, (data,))
 
     def _write(self, path: Path, chunks: Iterable[bytes]) -> None:
-        with _local(path):
-            descriptor, aside = tempfile.mkstemp(dir=self._aside)
-            with os.fdopen(descriptor, "wb") as file:
-                for chunk in chunks:
-                    file.write(chunk)
-                file.flush()
-                os.fchmod(file.fileno(), 0o644)
-                os.fsync(file.fileno())
-            Path(aside).replace(path)
-            _sync(path.parent)
+        with _local(path), files.replacing(path, mode=0o644, aside=self._aside) as file:
+            for chunk in chunks:
+                file.write(chunk)
 
     def _names(self, directory: Path) -> frozenset[str] | None:
         with _local(directory):
@@ -146,14 +138,6 @@ def _make(directory: Path) -> None:
     if not directory.is_dir():
         directory.mkdir(parents=True)
         directory.chmod(0o755)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

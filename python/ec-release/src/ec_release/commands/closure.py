@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+
+from ec_closure import files
 
 
 def closure(
@@ -118,16 +118,7 @@ def _write(file: Path, data: bytes) -> None:
     from ec_closure.errors import UsageError
 
     try:
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as stream:
-            temporary = Path(stream.name)
-            try:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-                temporary.chmod(0o644)
-                temporary.replace(file)
-            except BaseException:
-                temporary.unlink()
-                raise
+        with files.replacing(file, mode=0o644) as stream:
+            stream.write(data)
     except OSError as error:
         raise UsageError(f"cannot be written: {error.strerror}", place=str(file)) from error

@@ -6,10 +6,10 @@ published root but with fewer signatures; people carry it to their keys and back
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ec_closure import files
 from ec_release.errors import CeremonyError
 from ec_release.trust.proposal import Summary, successor, summarise
 from ec_release.trust.published import load, load_root, parse
@@ -97,12 +97,8 @@ def read_pending(path: Path) -> Metadata[Root]:
 
 def write_pending(path: Path, proposal: Metadata[Root]) -> None:
     """Write *proposal* to *path*, whole or not at all."""
-    aside = path.with_name(f".{path.name}.new")
-    with aside.open("wb") as file:
+    with files.replacing(path, mode=0o644) as file:
         file.write(proposal.to_bytes())
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
 
 
 def _stale(published: Published, root: Root) -> set[Role]:

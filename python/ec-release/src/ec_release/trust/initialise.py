@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuf.api.metadata import Metadata, Root, Targets
 from tuf.api.metadata import Role as RoleKeys
 
+from ec_closure import files
 from ec_closure.errors import UsageError
 from ec_release.errors import ConflictError
 from ec_release.trust import keys
@@ -116,9 +116,5 @@ def _publish_first(backend: ReleaseBackend, root: Metadata[Root], signing: Signi
 
 
 def _keep(path: Path, data: bytes) -> None:
-    aside = path.with_name(f".{path.name}.new")
-    with aside.open("wb") as file:
+    with files.replacing(path, mode=0o644) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int = 0o600) -> Iterator[IO[bytes]]:
-    """Yield a file that takes the place of *path* when the block ends well, and vanishes when it does not."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+def replacing(path: Path, *, mode: int = 0o600, aside: Path | None = None) -> Iterator[IO[bytes]]:
+    """Yield a file that takes the place of *path* when the block ends well, and vanishes when it does not.
+
+    It is written in the directory *aside*, on the same file system; beside *path* when none is given. Raises `OSError`.
+    """
+    descriptor, name = tempfile.mkstemp(dir=aside or path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
