@@ -308,10 +308,11 @@ class Ran:
 
 @dataclass(frozen=True)
 class Signed:
-    """A signed system: its store in *root*, what was published in *site*, its pinned root, and its manifest."""
+    """A signed system: its store in *root*, what was published in *site* with *keys*, its pinned root, its manifest."""
 
     root: Path
     site: Path
+    keys: Path
     pinned: Path
     manifest: Manifest
     paths: dict[str, str]
@@ -386,6 +387,19 @@ class Node:
         said = self.capsys.readouterr()
         return Ran(code, said.out, said.err)
 
+    def publish(self, version: int, *manifests_of_it: Manifest) -> None:
+        """Publish release *version* with manifests, each called by its place."""
+        scratch = self.directory / f"release-{version}"
+        scratch.mkdir()
+        assets = []
+        for number, one in enumerate(manifests_of_it):
+            assets.append(scratch / f"system-{number}.closure.json.zst")
+            assets[-1].write_bytes(manifests.encode(one))
+        (scratch / "notes.txt").write_text("notes\n")
+        made = plan.make(f"v{version}", version, [scratch / "notes.txt"], assets)
+        signing = Signing(load_ring([self.signed.keys]), NOW, Periods())
+        publish(DirectoryBackend(self.site), made, signing, self.signed.pinned.read_bytes())
+
     def sql(self, statement: str, *values: object) -> None:
         """Change the store database."""
         with closing(sqlite3.connect(self.root / "nix/var/nix/db/db.sqlite")) as connection, connection:
@@ -393,8 +407,11 @@ class Node:
 
 
 def toml(table: dict[str, Any]) -> str:
-    """Return *table* as TOML; JSON spells texts, numbers and lists the same way."""
-    return "".join(f"{key} = {msgspec.json.encode(value).decode()}\n" for key, value in table.items())
+    """Return *table* as TOML; JSON spells texts, numbers and lists the same way. Tables inside it come last."""
+    plain = {key: value for key, value in table.items() if not isinstance(value, dict)}
+    inner = {key: value for key, value in table.items() if isinstance(value, dict)}
+    lines = [f"{key} = {msgspec.json.encode(value).decode()}\n" for key, value in plain.items()]
+    return "".join([*lines, *(f"[{key}]\n{toml(value)}" for key, value in inner.items())])
 
 
 def plant(path: Path, tree: str | dict[str, Any]) -> None:
@@ -487,7 +504,7 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Signed:
         patch.setattr("os.fsync", bool)
         pinned = _publish(site, base / "keys", manifest)
     paths = {"library": library, "text": text, "tool": tool, "dependency": dependency, "flake": flake}
-    return Signed(root, site, pinned, manifest, paths | {"system": system})
+    return Signed(root, site, base / "keys", pinned, manifest, paths | {"system": system})
 
 
 def _register(root: Path, records: dict[str, PathRecord], references: dict[str, tuple[str, ...]]) -> None:
@@ -522,8 +539,9 @@ def _publish(site: Path, keys: Path, manifest: Manifest) -> Path:
     made = initialise(backend, keys, root_keys=1, root_threshold=1, time=NOW, periods=Periods())
     asset = site.parent / "small.closure.json.zst"
     asset.write_bytes(manifests.encode(manifest))
-    signing = Signing(load_ring([keys]), NOW, Periods())
-    publish(backend, plan.make("v1", 1, [], [asset]), signing, made.root.read_bytes())
+    publish(
+        backend, plan.make("v1", 1, [], [asset]), Signing(load_ring([keys]), NOW, Periods()), made.root.read_bytes()
+    )
     return made.root
 
 

@@ -223,11 +223,11 @@ class TestNonce:
             b'"0123456789abcdef"',
             b'{"nonce": 7}',
             b'{"nonce": "short"}',
-            b'{"nonce": "%b"}' % (b"x" * 257),
+            pytest.param(b'{"nonce": "%b"}' % (b"x" * 257), id="long"),
             b'{"nonce": "0123456789abcdef", "nonce": "fedcba9876543210"}',
             b"\xff",
-            b"[" * 100_000,
-            b'{"nonce": "0123456789abcdef"}' + b" " * 100_000,
+            pytest.param(b"[" * 100_000, id="deep"),
+            pytest.param(b'{"nonce": "0123456789abcdef"}' + b" " * 100_000, id="large"),
         ],
     )
     def test_an_answer_that_holds_none_is_none(self, receiver: Receiver, body: bytes) -> None:
