@@ -24,7 +24,8 @@ class Store:
             "NIX_STATE_DIR": self.state_dir,
             "NIX_LOG_DIR": str(root / "log"),
             "NIX_CONF_DIR": str(root / "etc"),
-            "NIX_CONFIG": "experimental-features = nix-command flakes\nsubstituters =\nsandbox = false\nbuild-users-group =\n",
+            "NIX_CONFIG": "experimental-features = nix-command flakes\n"
+            "substituters =\nsandbox = false\nbuild-users-group =\n",
         }
         (root / "home").mkdir(parents=True)
         self.paths: list[str] = []
