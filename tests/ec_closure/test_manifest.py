@@ -309,6 +309,8 @@ class TestStrangers:
         """By its size alone."""
         with pytest.raises(LimitError, match="x: 67108865 bytes"):
             manifest.decode(bytes(manifest.MAX_COMPRESSED + 1), what="x")
+        with pytest.raises(CompressionError):
+            manifest.decode(bytes(manifest.MAX_COMPRESSED))
 
     @pytest.mark.parametrize(
         "raw",

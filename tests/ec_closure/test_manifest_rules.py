@@ -70,6 +70,7 @@ class TestRules:
             (with_paths(p0={"references": (1, 2)}), "paths[3]", "not reachable from the system"),
             (with_paths(p0={"references": ()}, p1={"references": (2,)}), "paths[3]", "not reachable"),
             (with_paths(p0={"references": (1, 2)}, p3={"references": (3,)}), "paths[3]", "not reachable"),
+            (replace(MANIFEST, system=replace(MANIFEST.system, out_path=B)), "paths[0]", "not reachable"),
             (with_paths(p0={"output": None}), "paths[0]", "go together"),
             (with_paths(p2={"output": "out"}), "paths[2]", "go together"),
             (with_paths(p1={"output": None, "deriver": None}), "paths[1]", "without its derivation"),
@@ -136,6 +137,12 @@ class TestRules:
         with pytest.raises(ManifestError):
             manifest.encode(broken)
 
+    def test_what_may_be(self) -> None:
+        """A path that refers to itself, paths that refer to each other, a system that is its own specialisation."""
+        manifest_rules.check(MANIFEST)
+        manifest_rules.check(with_paths(p0={"references": (0, 1, 2, 3)}, p3={"references": (0, 3)}))
+        manifest_rules.check(replace(MANIFEST, system=replace(MANIFEST.system, specialisations={"same": A})))
+
     def test_a_cycle_apart_is_unreachable(self) -> None:
         """Two paths that keep each other are in no closure."""
         paths = (PATHS[3], *(
@@ -163,3 +170,5 @@ class TestRules:
         """Before anything is done for each of them."""
         with pytest.raises(LimitError, match="lists 500001 paths where at most 500000"):
             manifest_rules.check(replace(ALONE, paths=PATHS[3:] * 500_001))
+        with pytest.raises(ManifestError, match="stands twice"):
+            manifest_rules.check(replace(ALONE, paths=PATHS[3:] * 500_000))

@@ -57,17 +57,19 @@ def decode(data: bytes, kind: type[T], *, what: str, max_bytes: int, max_depth: 
 
 
 def _check_extent(text: str, what: str, max_depth: int) -> None:
-    depth = 0
-    for count, token in enumerate(_TOKENS.finditer(text)):
-        if count >= MAX_TOKENS:
-            raise LimitError(f"more than {MAX_TOKENS} strings, lists and objects", place=what)
+    depth = count = 0
+    for token in _TOKENS.finditer(text):
         first = text[token.start()]
+        if first in "]}":
+            depth -= 1
+            continue
+        count += 1
+        if count > MAX_TOKENS:
+            raise LimitError(f"more than {MAX_TOKENS} strings, lists and objects", place=what)
         if first in "[{":
             depth += 1
             if depth > max_depth:
                 raise LimitError(f"nested deeper than {max_depth}", place=f"{what}: character {token.start()}")
-        elif first in "]}":
-            depth -= 1
 
 
 class _DuplicateKeyError(ValueError):
