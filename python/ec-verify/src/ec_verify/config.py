@@ -151,6 +151,8 @@ def decode(data: bytes, *, what: str = "verify.toml") -> Config:
 
     Not checked: anything outside the file, such as whether paths that it names exist.
     """
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{len(data)} bytes where at most {MAX_BYTES} are accepted", place=what)
     try:
         config = msgspec.toml.decode(data, type=Config)
     except RecursionError:
