@@ -130,6 +130,10 @@ class TestFile:
             ('[trust]\nmetadata_base = "https://x.org/"', "trust: metadata_base and target_base go together"),
             ('[trust]\ntarget_base = "https://x.org/"', "trust: metadata_base and target_base go together"),
             (f"[trust]\n{BOTH}".replace("x.org/trust", "me:secret@x.org/trust"), "trust.metadata_base: holds a user"),
+            (
+                f"[trust]\n{BOTH}".replace("x.org/trust", "me:secret@x.org:no/trust"),
+                "trust.metadata_base: holds a user",
+            ),
             (f"[trust]\n{BOTH}".replace("//x.org/trust", "//x.org:no/trust"), "trust.metadata_base: "),
             ('[report]\nurl = "https://"', "report.url"),
             ('[report]\nurl = "https://[::1"', "report.url: "),
