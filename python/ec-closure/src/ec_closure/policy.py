@@ -96,7 +96,7 @@ def decode(data: bytes, *, what: str = "policy.toml") -> Policy:
         policy = msgspec.toml.decode(data, type=Policy)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         message, place = explain(error, what)
-        raise PolicyError(message, place=place, hint="docs/schemas/policy.v1.schema.json lists every key") from error
+        raise PolicyError(message, place=place, hint="docs/policy.md lists every key") from error
     except RecursionError:
         raise PolicyError("nested too deep", place=what) from None
     for code in policy.severity:
