@@ -141,6 +141,17 @@ class TestThreshold:
             with pytest.raises(SignatureError, match="of 1 distinct keys"):
                 dsse.verify(ENVELOPE, TYPE, [one, other], threshold=2)
 
+    def test_one_key_may_be_used_with_two_schemes(self) -> None:
+        """It signs with either, and is still one."""
+        signer = CryptoSigner(rsa.generate_private_key(65537, 2048))
+        key = signer.public_key
+        both = [key, SSlibKey("other", key.keytype, "rsa-pkcs1v15-sha256", key.keyval)]
+        envelope = dsse.sign(PAYLOAD, TYPE, [signer])
+
+        assert dsse.verify(envelope, TYPE, both) == dsse.verify(envelope, TYPE, both[::-1]) == PAYLOAD
+        with pytest.raises(SignatureError, match="of 1 distinct keys"):
+            dsse.verify(envelope, TYPE, both, threshold=2)
+
     @pytest.mark.parametrize("threshold", [0, -1, 4])
     def test_a_threshold_that_says_nothing_is_refused(self, threshold: int) -> None:
         """Nothing passes for lack of a demand."""

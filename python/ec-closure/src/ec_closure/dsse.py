@@ -80,7 +80,9 @@ def verify(data: bytes, payload_type: str, keys: Sequence[Key], *, threshold: in
     `SignatureError`, and `UsageError` for a key that is none. The payload is not parsed: that is
     the caller's next step.
     """
-    distinct = {_public_bytes(key): key for key in keys}
+    distinct: dict[bytes, list[Key]] = {}
+    for key in keys:
+        distinct.setdefault(_public_bytes(key), []).append(key)
     if not 1 <= threshold <= len(distinct):
         raise SignatureError(f"{threshold} signatures wanted of {len(distinct)} distinct keys", place=what)
     envelope = strict_json.decode(data, Envelope, what=what, max_bytes=MAX_BYTES, max_depth=8)
@@ -90,7 +92,7 @@ def verify(data: bytes, payload_type: str, keys: Sequence[Key], *, threshold: in
     payload = _b64(envelope.payload, f"{what}: payload")
     signatures = [_b64(one.sig, f"{what}: signatures[{at}]").hex() for at, one in enumerate(envelope.signatures)]
     signed = SslibEnvelope(payload, payload_type, {}).pae()
-    accepted = sum(_is_signed(signed, signatures, key) for key in distinct.values())
+    accepted = sum(any(_is_signed(signed, signatures, key) for key in same) for same in distinct.values())
     if accepted < threshold:
         raise SignatureError(
             f"signed by {accepted} of the {threshold} keys that are needed",
