@@ -9,6 +9,7 @@ from tests.bench.harness import Way, compare, program
 from tests.bench.store import Store
 
 from ec_closure.nar.hash import hash_path
+from ec_closure.store_db import StoreDatabase
 from ec_verify.ghost.nix import NixPrograms, NixSettings
 from ec_verify.ghost.scratch import ScratchPlan
 from ec_verify.ghost.session import Ghost
@@ -48,12 +49,14 @@ def case(directory: Path, rounds: int) -> str:
     programs = NixPrograms.find("nix")
     settings = NixSettings(sandbox_paths=(f"/bin/sh={shell}",))
     scratch = ScratchPlan(directory / "scratch")
-    with Ghost(location, programs, settings, scratch) as ghost:
+    with StoreDatabase.open(location.state, store_dir=location.store_dir) as database:
+        rows = list(database.all_infos().values())
+    with Ghost(location, programs, settings, scratch, rows=rows) as ghost:
         graph = Graph.load(ghost, drv)
     signed = {path: hash_path(location.physical(path)).hash.sri for path in graph.owners}
 
     def in_ghost() -> None:
-        with Ghost(location, programs, settings, scratch) as seed:
+        with Ghost(location, programs, settings, scratch, rows=rows) as seed:
             found = rebuild(
                 seed, graph, Plan(frozenset(graph.derivations)), signed=signed, observed=signed,
                 programs=programs, settings=settings, scratch=scratch,

@@ -52,8 +52,10 @@ class Yard:
     build: Callable[[str], list[str]]
 
     def ghost(self, **options: Any) -> Ghost:
-        """Return a ghost of the store."""
-        return Ghost(self.location, self.programs, self.settings, self.scratch, **options)
+        """Return a ghost of the store that believes every row of it, derivations included."""
+        with StoreDatabase.open(self.location.state, store_dir=self.location.store_dir) as database:
+            rows = list(database.all_infos().values())
+        return Ghost(self.location, self.programs, self.settings, self.scratch, rows=rows, **options)
 
     def graph(self, ghost: Ghost, output: str) -> Graph:
         """Return the build graph of *output*, whose derivations lie in the store."""

@@ -12,6 +12,7 @@ import pytest
 from ec_closure.store_db import StoreDatabase
 from ec_verify.errors import CanaryError, GhostError
 from ec_verify.ghost import database
+from ec_verify.ghost.namespace import Namespace
 from ec_verify.ghost.nix import build_users_group
 from ec_verify.ghost.scratch import Scratch, ScratchPlan, sweep
 
@@ -40,7 +41,10 @@ def test_a_store_that_is_not_covered_is_noticed_before_anything_is_built(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the overlay the canary lands in the real store, and the ghost refuses to go on."""
-    monkeypatch.setattr("ec_verify.ghost.session.Ghost._cover", lambda _self: None)
+    perform = Namespace.perform
+    monkeypatch.setattr(
+        Namespace, "perform", lambda self, steps: perform(self, [one for one in steps if one["do"] != "overlay"])
+    )
     with pytest.raises(CanaryError, match="not private"), yard.ghost():
         pytest.fail("a ghost without walls was accepted")
 

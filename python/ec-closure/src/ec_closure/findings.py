@@ -43,6 +43,7 @@ _KINDS = (
     Kind("EV112", "metadata too old", "fail", "The last verified metadata are older than policy allows. Bring the node online."),
     Kind("EV113", "no trust root", "warn", "This image pins no root. Nothing can be proven until `trust.root` names one."),
     Kind("EV114", "remembered trust state unusable", "warn", "Files in the state directory's `trust` were damaged or removed: rollback protection starts anew once they are deleted."),
+    Kind("EV115", "clock behind signed time", "fail", "The clock is earlier than metadata that this node has verified: expiry cannot be judged. Set the clock."),
     # Bytes
     Kind("EV201", "bytes differ from what CI signed", "fail", "Take the node out of service; `ec-verify explain PATH` shows the difference."),
     Kind("EV202", "store path missing", "fail", "The closure is not whole. `nix-store --repair-path` from a trusted cache restores it."),
@@ -64,6 +65,7 @@ _KINDS = (
     Kind("EV303", "a mount covers a store path", "fail", "What processes read is not what lies in the store. Look at /proc/self/mountinfo."),
     Kind("EV304", "booted system differs from the current one", "warn", "An upgrade waits for a reboot, or somebody switched by hand."),
     Kind("EV305", "kernel command line names another system", "fail", "The boot loader started another generation than the profile names."),
+    Kind("EV306", "booted system in no trusted manifest", "fail", "What was booted was never published, or was published for another trust root. Reboot into a published system."),
     # Source
     Kind("EV401", "embedded source differs from what CI signed", "fail", "The flake on this node is not the one that CI built."),
     Kind("EV402", "locked input differs from its lock", "fail", "A source tree in the store was altered. An evaluation would have used it."),
@@ -71,8 +73,9 @@ _KINDS = (
     Kind("EV404", "the source evaluates to another system", "fail", "The embedded flake does not describe what runs."),
     Kind("EV405", "evaluation failed", "warn", "See the log below; a missing locked input is the usual reason."),
     Kind("EV406", "evaluation needs to build", "warn", "Import from derivation is refused: its result is not covered by the lock file."),
+    Kind("EV407", "Nix is not part of the signed closure", "info", "Evaluation and builds are as good as the Nix that does them: on a runner it comes from the verified closure."),
     # Rebuild
-    Kind("EV501", "rebuilt bytes differ from what CI signed", "warn", "Same inputs, other bytes: list it in policy with a reason, or mend the build."),
+    Kind("EV501", "rebuilt bytes differ from what CI signed", "fail", "Same inputs, other bytes: a build that does not reproduce (list it in policy with a reason, or mend it), or a build machine that lies."),
     Kind("EV502", "a derivation does not build", "warn", "See the builder's log."),
     Kind("EV503", "a builder left unexpected paths", "warn", "Look at the derivation: it wrote where no output of its own lies."),
     Kind("EV504", "an entry of the register of unreproducible paths has expired", "fail", "Renew the entry with a reason, or mend the build."),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from ec_closure.errors import EcError
 from ec_closure.policy import LEVELS
+from ec_closure.signing import Keyring
 from ec_verify import observation as observations
 from ec_verify import trust as trusts
 from ec_verify import watch
@@ -17,6 +19,7 @@ from ec_verify.ghost.gc_guard import temporary_roots
 from ec_verify.ghost.nix import NixPrograms
 from ec_verify.ghost.scratch import plan as plan_scratch
 from ec_verify.ghost.session import Ghost
+from ec_verify.ghost.vouched import vouched
 from ec_verify.judge import Case, judge
 from ec_verify.model import Evaluation, Problem, Rebuild
 from ec_verify.observe import running
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ec_closure.policy import Level
+    from ec_closure.store_db import PathInfo
     from ec_verify.config import Settings
     from ec_verify.judge import Judgement
     from ec_verify.model import Observation, TrustOutcome
@@ -119,9 +123,14 @@ def _source_and_rebuild(
         version = programs.version
         nix = config.nix_settings(settings.policy)
         scratch = plan_scratch(config.rebuild.scratch, config.state)
-        with Ghost(config.location, programs, nix, scratch) as ghost:
+        manifests = [one for one in (trust.manifest, *trust.others) if one is not None]
+        rows = vouched(
+            observed.rows, observed.paths, manifests, Keyring.parse(nix.trusted_keys), config.location.store_dir
+        )
+        with Ghost(config.location, programs, nix, scratch, rows=rows) as ghost:
             with progress.stage("source: evaluating the embedded flake"):
                 evaluation, graph = evaluate(ghost, config.source.flake, attr, trust.manifest)
+                evaluation = replace(evaluation, problems=(*evaluation.problems, *_origin(programs, rows)))
             if graph is None or trust.manifest is None or request.level == "source":
                 return evaluation, None, version
             wanted = plan(graph, trust.manifest, request.level)
@@ -156,6 +165,14 @@ def _source_and_rebuild(
         log.warning("no ghost store", reason=str(error), hint=hint)
         problem = Problem("EV405", f"{error} ({hint})" if hint else str(error))
     return _interrupted(evaluation, problem, attr, version)
+
+
+def _origin(programs: NixPrograms, rows: list[PathInfo]) -> tuple[Problem, ...]:
+    """Say when the Nix that works here is not one that was just verified."""
+    nix = Path(programs.nix).resolve()
+    if any(nix.is_relative_to(row.path) for row in rows):
+        return ()
+    return (Problem("EV407", f"{nix} evaluates and builds, and is no part of what was verified"),)
 
 
 def _interrupted(

@@ -10,6 +10,7 @@ import hashlib
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,12 @@ _CODES: tuple[tuple[type[EcError], str], ...] = (
     (fetch.NoMetadataError, "EV104"),
     (fetch.StateError, "EV114"),
 )
+
+
+# Clocks drift; a day is more than they do.
+_CLOCK_SLACK = timedelta(days=1)
+# The running system's profile, what was booted, and more generations than boot loaders offer.
+_MAX_GENERATIONS = 32
 
 
 @dataclass(frozen=True)
@@ -85,9 +92,15 @@ def establish(
             return TrustOutcome(problems=(problem(error),))
         except UsageError as error:
             raise ConfigError(error.message, place=error.place, hint=error.hint) from error
+        problems += _forgotten(config, given)
         state = _state(client, offline=offline, problems=problems)
         if state is None:
             return TrustOutcome(problems=tuple(problems))
+        signed_time = state.issued or state.refreshed
+        if time < signed_time - _CLOCK_SLACK:
+            # Nothing that expires can be judged by such a clock, so nothing is (pitfall P51).
+            text = f"the clock says {time:%Y-%m-%d %H:%M}, metadata verified here are of {signed_time:%Y-%m-%d %H:%M}"
+            return TrustOutcome(problems=(*problems, Problem("EV115", text)))
         outcome = TrustOutcome(
             metadata_age=state.age(time),
             latest_version=state.latest_version or None,
@@ -99,8 +112,16 @@ def establish(
             outcome = _manifest(client, toplevel, outcome, problems)
         if given is not None and outcome.manifest is not None:
             _compare(given, outcome, problems)
-        others = _others(client, [path for path in generations if path != toplevel], problems)
+        wanted = dict.fromkeys(path for path in generations if path != toplevel)
+        others = _others(client, list(wanted)[:_MAX_GENERATIONS], problems)
     return replace(outcome, others=others, problems=tuple(problems))
+
+
+def _forgotten(config: Config, given: ManifestFile | None) -> list[Problem]:
+    """Say that rollback protection begins anew: reports were made here, yet no metadata are remembered."""
+    if given is not None or not (config.state / "counter").exists() or (config.state / "trust").exists():
+        return []
+    return [Problem("EV114", "verified metadata of earlier runs are gone: protection against rollback begins now")]
 
 
 @contextmanager

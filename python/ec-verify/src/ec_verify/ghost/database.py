@@ -1,6 +1,6 @@
-"""The ghost's copy of the store database, and the surgery that puts outputs under test.
+"""The ghost's own store database, and the surgery that puts outputs under test.
 
-Rows are removed only in the copy. Whoever refers to a removed path goes as well, up to the top:
+Whoever refers to a removed path goes as well, up to the top:
 a row that referred to nothing would break the builds that need it (design §6).
 """
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from ec_closure.store_db import PathInfo
+
 # Realisations of content-addressed derivations would hand Nix the answer (2.8 … 2.34, 2.35).
 _REALISATION_TABLES = ("RealisationsRefs", "Realisations", "BuildTraceV3")
 
@@ -27,6 +29,27 @@ with recursive above(id) as (
 )
 select path from ValidPaths where id in (select id from above)
 """
+
+
+def register(database: Path, rows: Iterable[PathInfo]) -> None:
+    """Add *rows* to a database without any. References must be among them. Raises `GhostError`."""
+    with _opened(database) as connection, connection:
+        identities: dict[str, int] = {}
+        kept = list(rows)
+        for row in kept:
+            cursor = connection.execute(
+                "insert into ValidPaths (path, hash, registrationTime, narSize, ultimate, sigs, ca)"
+                " values (?, ?, 1, ?, 0, ?, ?)",
+                (row.path, f"sha256:{row.nar_hash.base16}", row.nar_size, " ".join(row.signatures) or None, row.ca),
+            )
+            identities[row.path] = int(cursor.lastrowid or 0)
+        try:
+            connection.executemany(
+                "insert into Refs (referrer, reference) values (?, ?)",
+                ((identities[row.path], identities[reference]) for row in kept for reference in row.references),
+            )
+        except KeyError as error:
+            raise GhostError(f"{error} is referred to and not registered") from error
 
 
 def referrers(database: Path, paths: Iterable[str]) -> set[str]:

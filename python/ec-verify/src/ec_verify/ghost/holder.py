@@ -8,6 +8,7 @@ namespace the kernel then kills all others in it and drops the mounts.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -91,7 +92,8 @@ def _read_line() -> bytes:
 
 
 def _say(message: dict[str, Any]) -> None:
-    os.write(1, json.dumps(message).encode() + b"\n")
+    with contextlib.suppress(BrokenPipeError):  # who asked is gone: the next read says so
+        os.write(1, json.dumps(message).encode() + b"\n")
 
 
 def _hold() -> None:

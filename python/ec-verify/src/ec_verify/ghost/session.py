@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from ec_closure.store_db import StoreDatabase
 from ec_verify.errors import CanaryError, GhostError
+from ec_verify.ghost import database
 from ec_verify.ghost.namespace import Namespace
 from ec_verify.ghost.nix import NixPrograms, NixRunner, NixSettings, shared_pools
 from ec_verify.ghost.scratch import Scratch, ScratchPlan
@@ -22,14 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+    from ec_closure.store_db import PathInfo
     from ec_verify.location import StoreLocation
 
 
 class Ghost:
     """A ghost of the store at *location*; a context manager.
 
-    *seed* is an earlier ghost whose additions (derivations, above all) and database are taken over.
-    *hide* are store paths that must not be visible: the outputs under test. Raises `GhostError`.
+    *rows* are what its database starts with (see `vouched`). *seed* is an earlier ghost whose additions
+    (derivations, above all) and database are taken over instead. *hide* are store paths that must not be
+    visible: the outputs under test. Raises `GhostError`.
 
     Not checked here: that the real store stays as it is while the ghost lives; see `watch`.
     """
@@ -41,6 +44,7 @@ class Ghost:
         settings: NixSettings,
         scratch: ScratchPlan,
         *,
+        rows: Iterable[PathInfo] = (),
         seed: Ghost | None = None,
         hide: Iterable[str] = (),
     ) -> None:
@@ -48,6 +52,7 @@ class Ghost:
         self._programs = programs
         self._settings = settings
         self._plan = scratch
+        self._rows = rows
         self._seed = seed
         self._hide = sorted(hide)
         self._stack = ExitStack()
@@ -62,6 +67,8 @@ class Ghost:
             self._cover()
             self.nix = NixRunner(self.namespace, self.location, self._programs, self._settings, self._room / "nix")
             self.nix.prepare()
+            if self._seed is None:
+                self._register()
             self._release_canary()
         except BaseException:
             self._stack.close()
@@ -83,20 +90,26 @@ class Ghost:
         self.namespace.perform([*self._plan.steps(self._room), *rooms])
         # Nix expects the mode of a store directory on what it takes for one.
         self.upper_directory.chmod(stat.S_IMODE(self.location.store.stat().st_mode))
-        self._copy_database()
         if self._seed is not None:
-            _take_over(self._seed.upper_directory, self.upper_directory)
+            self._take_over(self._seed)
         existing = [path for path in self._hide if os.path.lexists(self.location.physical(path))]
         self.namespace.perform(
             [{"do": "whiteout", "at": str(self._room / "upper" / base_name(path))} for path in existing]
         )
 
-    def _copy_database(self) -> None:
-        source = self.location.state if self._seed is None else self._seed.state
+    def _take_over(self, seed: Ghost) -> None:
         target = self.state / "db"
-        with StoreDatabase.open(source, store_dir=self.location.store_dir) as database:
-            database.backup(target / "db.sqlite")
-        shutil.copyfile(source / "db" / "schema", target / "schema")
+        with StoreDatabase.open(seed.state, store_dir=self.location.store_dir) as opened:
+            opened.backup(target / "db.sqlite")
+        shutil.copyfile(seed.state / "db" / "schema", target / "schema")
+        _link_all(seed.upper_directory, self.upper_directory)
+
+    def _register(self) -> None:
+        # Nix makes the tables, so that they are those of its version; the rows are ours.
+        result = self.nix.nix_store(["--init"])
+        if result.exit != 0:
+            raise GhostError(f"no database inside: {result.complaint()}")
+        database.register(self.database, self._rows)
 
     def _cover(self) -> None:
         steps = []
@@ -154,7 +167,7 @@ class Ghost:
         return self.namespace.view(self.location.physical(path))
 
 
-def _take_over(source: Path, target: Path) -> None:
+def _link_all(source: Path, target: Path) -> None:
     """Link (or copy, between file systems) the additions of one upper layer into another."""
     for entry in sorted(source.iterdir()):
         if entry.is_char_device():

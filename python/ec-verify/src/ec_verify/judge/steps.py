@@ -33,21 +33,28 @@ def judge_trust(case: Case) -> tuple[list[Finding], Freshness]:
                 "EV112", f"the last verified metadata are {days} days old; {freshness.max_age_days} are allowed"
             )
         )
-    if trust.manifest is not None:
-        release = trust.manifest.release
-        if release.version in trust.withdrawn:
-            findings.append(case.finding("EV109", f"release {release.tag} (version {release.version}) was withdrawn"))
-        if release.version < trust.min_version:
-            findings.append(
-                case.finding("EV110", f"release version {release.version} is below the minimum {trust.min_version}")
-            )
-        if trust.newer_releases is not None and trust.newer_releases > freshness.max_lag:
-            findings.append(
-                case.finding("EV111", f"{trust.newer_releases} newer releases exist; {freshness.max_lag} are allowed")
-            )
+    findings += _standing(case)
+    if trust.newer_releases is not None and trust.newer_releases > freshness.max_lag:
+        findings.append(
+            case.finding("EV111", f"{trust.newer_releases} newer releases exist; {freshness.max_lag} are allowed")
+        )
     return findings, Freshness(
         lag=trust.newer_releases, latest_version=trust.latest_version, metadata_age=trust.metadata_age
     )
+
+
+def _standing(case: Case) -> Iterable[Finding]:
+    """Judge the releases that run, were booted, or would be booted next."""
+    trust, seen = case.trust, case.observation.running
+    live = {seen.profile: "next", seen.booted: "booted", seen.current: "running"}
+    manifests = [one for one in (trust.manifest, *trust.others) if one is not None and one.system.out_path in live]
+    for manifest in manifests:
+        release, path = manifest.release, manifest.system.out_path
+        named = f"the {live[path]} system's release {release.tag} (version {release.version})"
+        if release.version in trust.withdrawn:
+            yield case.finding("EV109", f"{named} was withdrawn", path)
+        if release.version < trust.min_version:
+            yield case.finding("EV110", f"{named} is below the minimum {trust.min_version}", path)
 
 
 def judge_running(case: Case) -> Iterable[Finding]:
@@ -64,8 +71,9 @@ def judge_running(case: Case) -> Iterable[Finding]:
             runs = seen.current or "nothing known"
             yield case.finding("EV302", f"the system profile {named}; {runs} runs", seen.profile)
     if seen.booted is not None and seen.booted != seen.current:
-        yield case.finding("EV304", f"{seen.booted} was booted, {seen.current} is current", seen.booted)
-    if seen.command_line_init is not None and seen.booted is not None and seen.command_line_init != seen.booted:
+        code = "EV304" if seen.booted in trusted else "EV306"
+        yield case.finding(code, f"{seen.booted} was booted, {seen.current} is current", seen.booted)
+    if seen.command_line_init not in (None, seen.booted or seen.current):
         yield case.finding("EV305", f"the kernel was started for {seen.command_line_init}", seen.command_line_init)
     for mount in case.observation.mounts:
         yield case.finding("EV303", f"{mount.kind} ({mount.source}) is mounted over {mount.point}", mount.point)

@@ -9,34 +9,23 @@ if TYPE_CHECKING:
 
 
 class Reach:
-    """Answers, for any store path, which *marked* paths lie in its closure. Remembers its answers."""
+    """Answers which *marked* paths lie in the closure of others. References may form cycles."""
 
     def __init__(self, references: Mapping[str, Iterable[str]], marked: Iterable[str]) -> None:
         self._references = references
         self._marked = frozenset(marked)
-        self._known: dict[str, frozenset[str]] = {}
 
     def of(self, paths: Iterable[str]) -> frozenset[str]:
         """Return the marked paths in the closure of *paths*, themselves included."""
-        found: set[str] = set()
-        for path in paths:
-            found |= self._one(path)
-        return frozenset(found)
-
-    def _one(self, start: str) -> frozenset[str]:
-        stack = [(start, False)]
+        if not self._marked:
+            return frozenset()
+        seen = set(paths)
+        stack = list(seen)
         while stack:
-            path, expanded = stack.pop()
-            if path in self._known:
-                continue
-            below = [reference for reference in self._references.get(path, ()) if reference != path]
-            if expanded:
-                own = {path} & self._marked
-                self._known[path] = frozenset(own.union(*(self._known.get(one, frozenset()) for one in below)))
-                continue
-            stack.append((path, True))
-            stack.extend((reference, False) for reference in below if reference not in self._known)
-        return self._known[start]
+            fresh = {reference for reference in self._references.get(stack.pop(), ()) if reference not in seen}
+            seen |= fresh
+            stack.extend(fresh)
+        return self._marked & seen
 
 
 def first_reason(

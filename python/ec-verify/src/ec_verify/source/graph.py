@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ec_closure.content_address import ContentAddress, store_path_of
 from ec_closure.derivation import Derivation
 from ec_closure.errors import LimitError
+from ec_closure.hashes import Hash
+from ec_closure.store_path import StorePath
 from ec_verify.errors import NixError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from ec_verify.ghost.session import Ghost
 
@@ -39,6 +44,7 @@ class Graph:
                 raise LimitError(f"more than {MAX_DERIVATIONS} derivations", place=top)
             derivations[path] = _read(ghost, path)
             stack.extend(derivations[path].input_drvs)
+        _check_names(derivations)
         owners = {
             output.path: (path, name)
             for path, derivation in derivations.items()
@@ -84,10 +90,30 @@ class Graph:
 
 
 def _read(ghost: Ghost, path: str) -> Derivation:
-    file = ghost.path(path)
+    store_dir = ghost.location.store_dir
     try:
-        if file.stat().st_size > MAX_DERIVATION_BYTES:
-            raise LimitError(f"larger than {MAX_DERIVATION_BYTES} bytes", place=path)
-        return Derivation.parse(file.read_bytes())
+        # Never through a link: it would lead out of the ghost, into the file system of the one who reads.
+        descriptor = os.open(ghost.path(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise NixError("is no regular file", place=path)
+            data = file.read(MAX_DERIVATION_BYTES + 1)
     except OSError as error:
         raise NixError(f"the evaluation made no such derivation: {error.strerror}", place=path) from error
+    if len(data) > MAX_DERIVATION_BYTES:
+        raise LimitError(f"larger than {MAX_DERIVATION_BYTES} bytes", place=path)
+    derivation = Derivation.parse(data)
+    # A derivation's name is the hash of its text and references: nobody can have put another one there.
+    address = ContentAddress("text", Hash.of("sha256", data))
+    name = StorePath.parse(path, store_dir).name
+    if store_path_of(address, name, derivation.references, store_dir=store_dir) != path:
+        raise NixError("is not the derivation that its name promises", place=path)
+    return derivation
+
+
+def _check_names(derivations: Mapping[str, Derivation]) -> None:
+    for path, derivation in derivations.items():
+        for needed, names in derivation.input_drvs.items():
+            for name in names:
+                if name not in derivations[needed].outputs:
+                    raise NixError(f"needs the output {name} of {needed}, which has none of that name", place=path)
