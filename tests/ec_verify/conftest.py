@@ -546,6 +546,12 @@ def _publish(site: Path, keys: Path, manifest: Manifest) -> Path:
 
 
 @pytest.fixture
+def bare_node(signed: Signed, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Node:
+    """Give a machine without a disk: for commands that end before they look."""
+    return Node(tmp_path, signed, capsys)
+
+
+@pytest.fixture
 def node(signed: Signed, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Node:
     """Give a machine of its own that runs the signed system."""
     for name in ("root", "site"):

@@ -49,7 +49,13 @@ _COMMANDS = {
 
 def make_app() -> App:
     """Return the application. Commands are imported when they run, so that `--help` is quick."""
-    app = App(name="ec-verify", help=_HELP, version=_version, help_format="plaintext")
+    app = App(
+        name="ec-verify",
+        help=_HELP,
+        version=_version,
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,  # `run` says what an interrupt leaves behind
+    )
     for name, text in _COMMANDS.items():
         function = name.replace("-", "_")
         app.command(f"ec_verify.commands.{function}:{function}", name=name, help=text, version_flags=())
