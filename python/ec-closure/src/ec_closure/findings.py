@@ -73,7 +73,6 @@ _KINDS = (
     Kind("EV404", "the source evaluates to another system", "fail", "The embedded flake does not describe what runs."),
     Kind("EV405", "evaluation failed", "warn", "See the log below; a missing locked input is the usual reason."),
     Kind("EV406", "evaluation needs to build", "warn", "Import from derivation is refused: its result is not covered by the lock file."),
-    Kind("EV407", "Nix is not part of the signed closure", "info", "Evaluation and builds are as good as the Nix that does them: on a runner it comes from the verified closure."),
     # Rebuild
     Kind("EV501", "rebuilt bytes differ from what CI signed", "fail", "Same inputs, other bytes: a build that does not reproduce (list it in policy with a reason, or mend it), or a build machine that lies."),
     Kind("EV502", "a derivation does not build", "warn", "See the builder's log."),

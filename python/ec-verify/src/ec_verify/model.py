@@ -75,7 +75,10 @@ class InputCheck:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Step 4. *drv_path* None when the evaluation did not happen or failed; then *problems* say why."""
+    """Step 4. *drv_path* None when the evaluation did not happen or failed; then *problems* say why.
+
+    *notes* are what a reader must know to weigh it, and go into the report's coverage.
+    """
 
     flake: InputCheck | None
     inputs: tuple[InputCheck, ...] = ()
@@ -83,6 +86,7 @@ class Evaluation:
     drv_path: str | None = None
     out_path: str | None = None
     problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def _source_and_rebuild(
         with Ghost(config.location, programs, nix, scratch, rows=rows) as ghost:
             with progress.stage("source: evaluating the embedded flake"):
                 evaluation, graph = evaluate(ghost, config.source.flake, attr, trust.manifest)
-                evaluation = replace(evaluation, problems=(*evaluation.problems, *_origin(programs, rows)))
+                evaluation = replace(evaluation, notes=_origin(programs, rows))
             if graph is None or trust.manifest is None or request.level == "source":
                 return evaluation, None, version
             wanted = plan(graph, trust.manifest, request.level)
@@ -167,12 +167,12 @@ def _source_and_rebuild(
     return _interrupted(evaluation, problem, attr, version)
 
 
-def _origin(programs: NixPrograms, rows: list[PathInfo]) -> tuple[Problem, ...]:
+def _origin(programs: NixPrograms, rows: list[PathInfo]) -> tuple[str, ...]:
     """Say when the Nix that works here is not one that was just verified."""
     nix = Path(programs.nix).resolve()
     if any(nix.is_relative_to(row.path) for row in rows):
         return ()
-    return (Problem("EV407", f"{nix} evaluates and builds, and is no part of what was verified"),)
+    return (f"{nix} evaluates and builds, and is no part of what was verified",)
 
 
 def _interrupted(

@@ -143,7 +143,7 @@ def _source(case: Case) -> Coverage:
         + (evaluation.flake is not None)
         + (evaluation.drv_path is not None),
         trees + 1,
-        Counter(problem.message for problem in evaluation.problems),
+        Counter([*(problem.message for problem in evaluation.problems), *evaluation.notes]),
     )
 
 
