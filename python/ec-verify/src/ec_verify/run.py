@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ec_closure.policy import Level
     from ec_closure.store_db import PathInfo
     from ec_verify.config import Settings
+    from ec_verify.ghost.nix import NixSettings
     from ec_verify.judge import Judgement
     from ec_verify.model import Observation, TrustOutcome
     from ec_verify.progress import Progress
@@ -130,7 +131,7 @@ def _source_and_rebuild(
         with Ghost(config.location, programs, nix, scratch, rows=rows) as ghost:
             with progress.stage("source: evaluating the embedded flake"):
                 evaluation, graph = evaluate(ghost, config.source.flake, attr, trust.manifest)
-                evaluation = replace(evaluation, notes=_origin(programs, rows))
+                evaluation = replace(evaluation, notes=_origin(programs, nix, rows))
             if graph is None or trust.manifest is None or request.level == "source":
                 return evaluation, None, version
             wanted = plan(graph, trust.manifest, request.level)
@@ -167,12 +168,13 @@ def _source_and_rebuild(
     return _interrupted(evaluation, problem, attr, version)
 
 
-def _origin(programs: NixPrograms, rows: list[PathInfo]) -> tuple[str, ...]:
-    """Say when the Nix that works here is not one that was just verified."""
-    nix = Path(programs.nix).resolve()
-    if any(nix.is_relative_to(row.path) for row in rows):
-        return ()
-    return (f"{nix} evaluates and builds, and is no part of what was verified",)
+def _origin(programs: NixPrograms, settings: NixSettings, rows: list[PathInfo]) -> tuple[str, ...]:
+    """Say which programs that work here are none of those that were just verified."""
+    # The right side of `/bin/sh=/nix/store/…` is what builders are given; without one, it is the path itself.
+    tools = [programs.nix, *(entry.rpartition("=")[2] for entry in settings.sandbox_paths)]
+    verified = {row.path for row in rows}
+    strange = [tool for tool in tools if not any(str(one) in verified for one in Path(tool).resolve().parents)]
+    return tuple(f"{tool} evaluates or builds, and is no part of what was verified" for tool in strange)
 
 
 def _interrupted(
