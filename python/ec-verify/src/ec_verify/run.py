@@ -173,8 +173,12 @@ def _origin(programs: NixPrograms, settings: NixSettings, rows: list[PathInfo]) 
     # The right side of `/bin/sh=/nix/store/…` is what builders are given; without one, it is the path itself.
     tools = [programs.nix, *(entry.rpartition("=")[2] for entry in settings.sandbox_paths)]
     verified = {row.path for row in rows}
-    strange = [tool for tool in tools if not any(str(one) in verified for one in Path(tool).resolve().parents)]
+    strange = [tool for tool in tools if verified.isdisjoint(map(str, _with_parents(Path(tool).resolve())))]
     return tuple(f"{tool} evaluates or builds, and is no part of what was verified" for tool in strange)
+
+
+def _with_parents(path: Path) -> tuple[Path, ...]:
+    return (path, *path.parents)
 
 
 def _interrupted(
