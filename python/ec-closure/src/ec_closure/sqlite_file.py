@@ -6,8 +6,11 @@ left (pitfall P35). Three ways are tried, the most faithful first.
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sqlite3
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,6 +23,9 @@ _WAIT_SECONDS: Final = 10.0
 _COPY_ATTEMPTS: Final = 5
 _MAX_VALUE: Final = 64 * 1024 * 1024
 _LOGS: Final = ("-wal", "-journal")
+_BESIDE: Final = (*_LOGS, "-shm")
+# O_NONBLOCK: a fifo in the place of a file would be waited for until somebody writes.
+_OPEN_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEEDS_WRITING: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 
 
@@ -33,10 +39,13 @@ def open_read_only(path: Path, cleanup: contextlib.ExitStack) -> sqlite3.Connect
     3. If there is a log with content, a private copy of database and log, on which SQLite can finish what the log
     holds.
 
-    The schema is not trusted: none of its functions run, and a value has at most 64 MiB. Raises `sqlite3.Error` and
-    `OSError`.
+    The schema is not trusted: none of its functions run, and a value has at most 64 MiB. What is no regular file is
+    refused before SQLite opens it; SQLite opens by name, so that a swap in between is not noticed. Raises
+    `sqlite3.Error` and `OSError`.
     """
-    path.open("rb").close()  # gives the plain reason where SQLite only says "unable to open"
+    os.close(open_file(path))  # gives the plain reason where SQLite only says "unable to open"
+    for suffix in _BESIDE:
+        _refuse_other_kinds(path.with_name(path.name + suffix))
     try:
         return _connect(path, "mode=ro", cleanup)
     except sqlite3.OperationalError as error:
@@ -45,6 +54,36 @@ def open_read_only(path: Path, cleanup: contextlib.ExitStack) -> sqlite3.Connect
     if not any(_has_content(log) for log in _logs(path)):
         return _connect(path, "mode=ro&immutable=1", cleanup)
     return _connect(_private_copy(path, cleanup), "mode=rw", cleanup)
+
+
+def open_file(path: Path) -> int:
+    """Open a regular file for reading and return its descriptor; never waits, follows no symlink at *path*.
+
+    Raises `OSError`, also for what is no regular file.
+    """
+    try:
+        fd = os.open(path, _OPEN_FILE)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _irregular(path) from error
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise _irregular(path)
+    return fd
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(status.st_mode):
+        raise _irregular(path)
+
+
+def _irregular(path: Path) -> OSError:
+    return OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def _connect(path: Path, options: str, cleanup: contextlib.ExitStack) -> sqlite3.Connection:

@@ -12,11 +12,12 @@ import json
 import os
 import sqlite3
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from ec_closure.errors import LocalError
 from ec_closure.hashes import Hash, HashError
-from ec_closure.sqlite_file import open_read_only
+from ec_closure.sqlite_file import open_file, open_read_only
 from ec_closure.store_path import STORE_DIR, StorePath, StorePathError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ OLDEST_SCHEMA: Final = 10
 NEWEST_SCHEMA: Final = 10
 """The schemas that are understood; Nix has written 10 since version 2.0."""
 
+_MAX_SCHEMA: Final = 32  # bytes of the file that holds the version
 _TABLES: Final = {
     "ValidPaths": {"id", "path", "hash", "registrationTime", "deriver", "narSize", "ultimate", "sigs", "ca"},
     "Refs": {"referrer", "reference"},
@@ -136,15 +138,20 @@ class StoreDatabase:
     def path_info(self, path: str) -> PathInfo | None:
         """Return what is known of *path*, or ``None`` if it is not valid."""
         with self._reading():
-            row = self._connection.execute(_INFO + " WHERE path = ?", [path]).fetchone()
-            if row is None:
+            rows = self._connection.execute(_INFO + " WHERE path = ?", [path]).fetchmany(2)
+            if not rows:
                 return None
+            if len(rows) > 1:
+                self._fail("it is registered twice", path)
+            row = rows[0]
             return self._info(row, [self._path(found) for (found,) in self._connection.execute(_REFERENCES, [row[0]])])
 
     def valid_paths(self) -> list[str]:
         """Return all valid paths, sorted."""
         with self._reading():
-            return sorted(self._path(path) for (path,) in self._connection.execute("SELECT path FROM ValidPaths"))
+            found = sorted(self._path(path) for (path,) in self._connection.execute("SELECT path FROM ValidPaths"))
+        self._refuse_twins(found)
+        return found
 
     def all_infos(self) -> dict[str, PathInfo]:
         """Return what is known of every valid path, by path and sorted: two queries, however many paths."""
@@ -210,7 +217,18 @@ class StoreDatabase:
                 self._fail("a reference leads from or to a path that is not valid", "Refs")
             references.setdefault(referrer, []).append(found)
         infos = [self._info(row, references.get(row[0], [])) for row in rows]
-        return sorted(infos, key=lambda info: info.path)
+        infos.sort(key=lambda info: info.path)
+        self._refuse_twins([info.path for info in infos])
+        return infos
+
+    def _refuse_twins(self, ordered: list[str]) -> None:
+        """Refuse a path with two rows: Nix would believe one of them and we the other.
+
+        The table's own constraint keeps them out, but whoever writes the file can leave that away.
+        """
+        for path, following in pairwise(ordered):
+            if path == following:
+                self._fail("it is registered twice", path)
 
     def _info(self, row: tuple[Any, ...], references: list[str]) -> PathInfo:
         _, path, nar_hash, nar_size, deriver, ultimate, signatures, ca, registration_time = row
@@ -260,8 +278,13 @@ class StoreDatabase:
 
 
 def _check_version(file: Path) -> None:
-    text = file.read_text("ascii", "replace").strip()
-    if not text.isdecimal():
+    fd = open_file(file)
+    try:
+        content = os.read(fd, _MAX_SCHEMA)
+    finally:
+        os.close(fd)
+    text = content.decode("ascii", "replace").strip()
+    if len(content) == _MAX_SCHEMA or not text.isdecimal():
         raise StoreSchemaError(f"{text[:20]!r} is no schema version", place=os.fspath(file))
     version = int(text)
     if not OLDEST_SCHEMA <= version <= NEWEST_SCHEMA:
