@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -195,6 +196,18 @@ def test_what_is_done_is_told_as_it_is_done(node: Node) -> None:
     observe(StoreLocation(node.root), running, (node.signed.manifest,), total=totals.append, advance=done.append)
 
     assert totals == [sum(done)] == [sum(record.nar_size for record in node.signed.manifest.paths)]
+
+
+def test_no_more_is_read_of_a_path_than_is_signed_or_registered(node: Node, see: Callable[[], Observation]) -> None:
+    """The manifest's size counts where it lists the path, whatever the row says."""
+    hello = _register(node, "hello")
+    node.sql("update ValidPaths set narSize = 9223372036854775807 where path = ?", node.path("text"))
+    for place in (node.physical("text"), node.root / hello.lstrip("/")):
+        os.truncate(place, 8 << 40)
+
+    seen = see()
+
+    assert ["oversized", "oversized"] == [seen.paths[path].problem for path in (node.path("text"), hello)]
 
 
 def _register(node: Node, name: str) -> str:

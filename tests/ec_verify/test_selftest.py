@@ -28,8 +28,8 @@ def lie(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the hasher say the same of everything."""
     first: list[NarHash] = []
 
-    def always(root: Path, inspect: Inspector | None = None) -> NarHash:
-        first.append(hash_path(root, inspect))
+    def always(root: Path, inspect: Inspector | None = None, *, limit: int) -> NarHash:
+        first.append(hash_path(root, inspect, limit=limit))
         return first[0]
 
     monkeypatch.setattr(paths, "hash_path", always)
@@ -61,7 +61,7 @@ def strict(monkeypatch: pytest.MonkeyPatch) -> None:
 def refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let nothing be read."""
 
-    def refused(_root: Path, _inspect: Inspector | None = None) -> NarHash:
+    def refused(_root: Path, _inspect: Inspector | None = None, **_: int) -> NarHash:
         raise TreeError("input/output error")
 
     monkeypatch.setattr(paths, "hash_path", refused)

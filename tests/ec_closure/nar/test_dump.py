@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ec_closure.nar.dump import dump
-from ec_closure.nar.errors import TreeChangedError, TreeError, UnsupportedFileError
+from ec_closure.nar.dump import MAX_DEPTH, dump
+from ec_closure.nar.errors import TreeChangedError, TreeError, TreeTooLargeError, UnsupportedFileError
 from ec_closure.nar.hash import hash_path
 from ec_closure.nar.inspect import xattr_names, xattr_value
 from ec_closure.nar.restore import restore
@@ -107,19 +107,65 @@ class TestAgainstNix:
         assert nix_store.run("nix", "hash", "path", root) == hash_path(root).hash.sri
 
 
+class TestLimit:
+    """A caller that knows how large a tree should be reads no more."""
+
+    @pytest.mark.parametrize("tree", [File(b"content"), File(bytes(LARGE)), Dir({b"a": File(b"a"), b"l": Link(b"a")})])
+    def test_an_archive_of_just_that_size_is_read(self, tmp_path: Path, tree: Tree) -> None:
+        """Not one byte more."""
+        archive = plant(tree, tmp_path / "tree")
+        found = BytesIO()
+
+        assert len(archive) == dump(tmp_path / "tree", found.write, limit=len(archive))
+        assert archive == found.getvalue()
+        with pytest.raises(TreeTooLargeError, match=f"more than {len(archive) - 1} bytes") as caught:
+            dump(tmp_path / "tree", len, limit=len(archive) - 1)
+        assert str(tmp_path / "tree") == caught.value.place
+
+    def test_a_sparse_file_of_terabytes_is_left_at_the_limit(self, tmp_path: Path) -> None:
+        """It takes no space, no time to make, and an hour to read."""
+        with (tmp_path / "sparse").open("wb") as file:
+            file.truncate(8 << 40)
+        given = 0
+
+        def count(chunk: bytes | memoryview) -> None:
+            nonlocal given
+            given += len(chunk)
+
+        before = open_descriptors()
+        with pytest.raises(TreeTooLargeError):
+            dump(tmp_path / "sparse", count, limit=1000)
+
+        assert (True, before) == (given <= 1000, open_descriptors())
+
+
 class TestDepth:
     """Depth is up to strangers, and must cost neither descriptors nor recursion."""
 
     @pytest.mark.usefixtures("few_files")
-    def test_five_thousand_directories_deep(self, scratch: Path) -> None:
+    def test_four_thousand_directories_deep(self, scratch: Path) -> None:
         """Deeper than any path name may be long, with entries before and after many a directory."""
         tree: Tree = Link(b"bottom")
-        for level in range(5000):
+        for level in range(4000):
             beside = {b"a": File(), b"z": File(b"z")} if level % 50 == 0 else {}
             tree = Dir({b"deeper": tree, **beside})
         archive = plant(tree, scratch / "deep")
 
         assert archive == dumped(scratch / "deep")
+
+    @pytest.mark.usefixtures("few_files")
+    def test_a_tree_without_end_is_no_tree_of_nix(self, scratch: Path) -> None:
+        """The names of what lies that deep are as long as the way there: reading all of it would take the square."""
+        tree: Tree = Dir({})
+        for _ in range(MAX_DEPTH - 1):
+            tree = Dir({b"d": tree})
+        plant(tree, scratch / "deepest")
+        plant(Dir({b"d": tree}), scratch / "deeper")
+
+        assert write_tree(tree) == dumped(scratch / "deepest")
+        with pytest.raises(UnsupportedFileError, match="deeper than 4096 directories") as caught:
+            dump(scratch / "deeper", len)
+        assert str(scratch / "deeper") == caught.value.place
 
     @pytest.mark.usefixtures("few_files")
     def test_descriptors_are_all_closed_again(self, scratch: Path) -> None:

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 
 # Whatever a disk, a kernel or a builder may say: control characters, and bytes that are no UTF-8.
 texts = st.text(st.characters(), max_size=12) | st.sampled_from(["\x1b[31m", "\udcff", "a\nb", "", "x" * 2000])
-PROBLEMS: tuple[Literal["missing", "unreadable", "changed", "unarchivable"], ...] = (
+PROBLEMS: tuple[Literal["missing", "unreadable", "changed", "unarchivable", "oversized"], ...] = (
     "missing",
     "unreadable",
     "changed",
     "unarchivable",
+    "oversized",
 )
 counts = st.integers(0, 40 * 86400)
 

@@ -57,6 +57,7 @@ def test_an_expected_path_must_still_be_what_the_database_registers(scene: Scene
     [
         ({"nar_hash": None, "problem": "missing"}, ["EV202"]),
         ({"nar_hash": None, "problem": "unarchivable"}, ["EV211"]),
+        ({"nar_hash": None, "problem": "oversized"}, ["EV211"]),
         ({"nar_hash": None, "problem": "unreadable"}, ["EV213"]),
         ({"nar_hash": None, "problem": "changed"}, ["EV213"]),
     ],
@@ -68,6 +69,28 @@ def test_an_unlisted_path_is_held_against_its_row(
     scene.policy(allowed_unlisted=("*-hello",)).add(path=names.store_path("hello"), **look)
 
     assert codes == scene.codes()
+
+
+def test_a_path_larger_than_signed_is_corrupt(scene: Scene, names: type[Names], old: str) -> None:
+    """Reading it stopped, and no hash is needed to know: by whoever spoke for the path."""
+    hello = names.store_path("hello")
+    scene.policy(allowed_unlisted=("*-hello",)).add(path=hello)
+    for path in (names.tool, names.text, old, hello):
+        scene.look(path, nar_hash=None, problem="oversized", detail="more than 120 bytes as an archive")
+
+    judged = scene.judge()
+
+    assert ("failed", "corrupt", "corrupt") == (
+        judged.verdict, scene.verdict_on(names.tool), scene.verdict_on(names.text)
+    )  # fmt: skip
+    told = {finding.path: (finding.code, finding.message.partition("; ")[2]) for finding in judged.findings}
+    why = "larger than signed: more than 120 bytes as an archive"
+    assert {
+        names.tool: ("EV201", why),
+        names.text: ("EV201", why),
+        old: ("EV201", why),
+        hello: ("EV211", "larger than registered: more than 120 bytes as an archive"),
+    } == told
 
 
 @pytest.mark.parametrize("problem", ["unreadable", "changed"])
@@ -101,6 +124,7 @@ def test_another_generation_of_the_system_is_known(scene: Scene, old: str) -> No
     [
         ({"nar_hash": "sha256-evil"}, "EV201"),
         ({"nar_hash": None, "problem": "unarchivable"}, "EV201"),
+        ({"nar_hash": None, "problem": "oversized"}, "EV201"),
         ({"nar_hash": None, "problem": "missing"}, "EV202"),
         ({"nar_hash": None, "problem": "unreadable"}, "EV213"),
         ({"nar_hash": None, "problem": "changed"}, "EV213"),

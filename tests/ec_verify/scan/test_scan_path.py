@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,18 +75,41 @@ def test_a_tree_that_changes_while_it_is_read_is_said_to(tmp_path: Path, monkeyp
     for name in ("a", "b"):
         (tmp_path / "tree" / name).write_bytes(b"before")
 
-    def meddle(root: Path, inspect: Inspector | None = None) -> object:
+    def meddle(root: Path, inspect: Inspector | None = None, *, limit: int) -> object:
         def inspector(relative: bytes, *_: object) -> None:
             if relative == b"b":
                 (root / "c").write_bytes(b"after")
 
-        return hash_path(root, inspector if inspect is None else inspect)
+        return hash_path(root, inspector if inspect is None else inspect, limit=limit)
 
     monkeypatch.setattr(paths, "hash_path", meddle)
 
     seen = look(task(tmp_path / "tree"))
 
     assert ("changed", None) == (seen.problem, seen.nar_hash)
+
+
+def test_more_than_was_signed_is_not_read(tmp_path: Path) -> None:
+    """A sparse file of terabytes must not keep the run busy for hours: that it is larger is all there is to know."""
+    file = tmp_path / "file"
+    file.write_bytes(b"as it was signed")
+    good = look(task(file))
+    file.write_bytes(b"as it was signed, and then some")
+
+    seen = look(replace(task(file), limit=good.nar_size))
+    assert ("oversized", None, 0) == (seen.problem, seen.nar_hash, seen.nar_size)
+    assert f"more than {good.nar_size} bytes as an archive" == seen.detail
+
+    os.truncate(file, 8 << 40)
+    assert "oversized" == look(replace(task(file), limit=good.nar_size)).problem
+
+
+def test_just_what_was_signed_is_read(tmp_path: Path) -> None:
+    """The limit is the size itself, not one below."""
+    (tmp_path / "file").write_bytes(b"as it was signed")
+    size = hash_path(tmp_path / "file").size
+
+    assert None is look(replace(task(tmp_path / "file"), limit=size)).problem
 
 
 def test_a_path_behind_a_file_is_unreadable(tmp_path: Path) -> None:
@@ -202,8 +226,8 @@ def test_a_path_that_vanishes_before_its_address_is_taken_is_changing(
     file = tmp_path / "file"
     file.write_bytes(b"bytes")
 
-    def remove(root: Path, inspect: Inspector | None = None) -> object:
-        seen = hash_path(root, inspect)
+    def remove(root: Path, inspect: Inspector | None = None, *, limit: int) -> object:
+        seen = hash_path(root, inspect, limit=limit)
         root.unlink()
         return seen
 

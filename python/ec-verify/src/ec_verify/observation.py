@@ -40,6 +40,7 @@ def tasks(
     found = []
     for path in sorted(rows.keys() | signed.keys()):
         row = rows.get(path)
+        # Either speaks for the path: a signed size, or else that of its row.
         ca, references, size = signed.get(path, (row.ca, row.references, row.nar_size) if row else (None, (), 0))
         found.append(
             PathTask(
@@ -50,6 +51,7 @@ def tasks(
                 references=references,
                 owner=owner,
                 size=size,
+                limit=size,
             )
         )
     return found

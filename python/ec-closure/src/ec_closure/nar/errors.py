@@ -34,9 +34,15 @@ class TreeChangedError(TreeError):
 
 
 class UnsupportedFileError(TreeError):
-    """A tree holds a socket, a fifo or a device, which no NAR can hold."""
+    """A tree holds a socket, a fifo or a device, which no NAR can hold, or is deeper than any that Nix makes."""
 
     code = "unsupported-file"
+
+
+class TreeTooLargeError(TreeError):
+    """A tree's archive is larger than the caller wanted to read."""
+
+    code = "tree-too-large"
 
 
 def printable(path: bytes) -> str:

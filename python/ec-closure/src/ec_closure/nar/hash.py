@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat as mode_bits
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -28,10 +29,12 @@ class NarHash:
     size: int
 
 
-def hash_path(root: Path, inspect: Inspector | None = None, *, algorithm: str = "sha256") -> NarHash:
+def hash_path(
+    root: Path, inspect: Inspector | None = None, *, algorithm: str = "sha256", limit: int = sys.maxsize
+) -> NarHash:
     """Hash the NAR of the tree at *root*. Raises as `ec_closure.nar.dump.dump` does."""
     hasher = hashes.new(algorithm)
-    size = dump(root, hasher.update, inspect)
+    size = dump(root, hasher.update, inspect, limit=limit)
     return NarHash(Hash(algorithm, hasher.digest()), size)
 
 

@@ -81,13 +81,20 @@ def _signed_path(case: Case, judgement: PathJudgement, *, rows_known: bool) -> I
         case "unchecked":
             yield case.finding("EV213", f"{name} could not be read: {judgement.reason}", record.path)
         case "corrupt":
-            message = f"{name} is not what CI signed" + (f"; {judgement.reason}" if judgement.reason else "")
-            yield case.finding("EV201", message, record.path)
+            reasons = (_oversized(seen, "signed"), judgement.reason)
+            yield case.finding(
+                "EV201", "; ".join(filter(None, (f"{name} is not what CI signed", *reasons))), record.path
+            )
     if seen is not None:
         yield from _content_address(case, record.path, record.ca, seen)
         yield from _metadata(case, record.path, seen.anomalies)
     if rows_known and case.manifest is not None:
         yield from _row(case, case.manifest, record)
+
+
+def _oversized(seen: PathObservation | None, word: str) -> str:
+    """Say that reading stopped because there was more than was *word* ("signed"); empty when it did not."""
+    return f"larger than {word}: {seen.detail}" if seen is not None and seen.problem == "oversized" else ""
 
 
 def _content_address(case: Case, path: str, ca: str | None, seen: PathObservation) -> Iterable[Finding]:
@@ -133,8 +140,9 @@ def _known_path(
         return
     if seen.problem in ("unreadable", "changed"):
         yield case.finding("EV213", f"{name} (of another generation) could not be read: {seen.detail}", record.path)
-    elif seen.problem == "unarchivable" or seen.nar_hash != record.nar_hash:
-        yield case.finding("EV201", f"{name} (of another generation) is not what CI signed", record.path)
+    elif seen.nar_hash != record.nar_hash:
+        message = f"{name} (of another generation) is not what CI signed"
+        yield case.finding("EV201", "; ".join(filter(None, (message, _oversized(seen, "signed")))), record.path)
     yield from _content_address(case, record.path, record.ca, seen)
     yield from _metadata(case, record.path, seen.anomalies)
     if rows_known:
@@ -152,8 +160,9 @@ def _registered_path(case: Case, row: PathInfo, seen: PathObservation | None) ->
         return
     if seen.problem in ("unreadable", "changed"):
         yield case.finding("EV213", f"{name} could not be read: {seen.detail}", row.path)
-    elif seen.problem == "unarchivable" or seen.nar_hash != row.nar_hash.sri:
-        yield case.finding("EV211", f"the bytes of {name} are not those that the database registers", row.path)
+    elif seen.nar_hash != row.nar_hash.sri:
+        message = f"the bytes of {name} are not those that the database registers"
+        yield case.finding("EV211", "; ".join(filter(None, (message, _oversized(seen, "registered")))), row.path)
     yield from _content_address(case, row.path, row.ca, seen)
     yield from _metadata(case, row.path, seen.anomalies)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ec_closure.content_address import ContentAddress, recompute, store_path_of
 from ec_closure.errors import BadInputError, EcError
-from ec_closure.nar.errors import TreeChangedError, UnsupportedFileError, from_os_error
+from ec_closure.nar.errors import TreeChangedError, TreeTooLargeError, UnsupportedFileError, from_os_error
 from ec_closure.nar.hash import hash_path
 from ec_closure.store_path import StorePath
 from ec_verify.scan.metadata import Anomaly, Owner, inspector
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 class PathTask:
     """One path to look at. *ca* names only the method: the digest is computed from the bytes (pitfall P12).
 
-    *owner* None leaves metadata alone.
+    *owner* None leaves metadata alone. *limit* is how many bytes its NAR may have, by whoever speaks for the path:
+    reading stops there, for a sparse file of terabytes would never end.
     """
 
     path: str
@@ -33,6 +35,7 @@ class PathTask:
     references: tuple[str, ...] = ()
     owner: Owner | None = None
     size: int = 0
+    limit: int = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class PathObservation:
     nar_size: int = 0
     anomalies: tuple[Anomaly, ...] = ()
     deserved: str | None = None
-    problem: Literal["missing", "unreadable", "changed", "unarchivable"] | None = None
+    problem: Literal["missing", "unreadable", "changed", "unarchivable", "oversized"] | None = None
     detail: str = ""
 
 
@@ -64,14 +67,16 @@ def look(task: PathTask) -> PathObservation:
         return PathObservation(task.path, problem="missing", detail="not in the store directory")
     except OSError as error:
         return PathObservation(task.path, problem="unreadable", detail=printable(str(error)))
-    problem: Literal["changed", "unarchivable", "unreadable"]
+    problem: Literal["changed", "unarchivable", "oversized", "unreadable"]
     try:
-        seen = hash_path(root, inspect)
+        seen = hash_path(root, inspect, limit=task.limit)
         deserved, detail = (None, "") if task.ca is None else _deserved(task, task.ca, root, seen.hash)
     except TreeChangedError as error:
         problem, detail = "changed", str(error)
     except UnsupportedFileError as error:
         problem, detail = "unarchivable", str(error)
+    except TreeTooLargeError:
+        problem, detail = "oversized", f"more than {task.limit} bytes as an archive"
     except EcError as error:
         problem, detail = "unreadable", str(error)
     else:
