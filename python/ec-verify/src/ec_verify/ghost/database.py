@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from ec_verify.errors import GhostError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from ec_closure.derivation import Derivation
     from ec_closure.store_db import PathInfo
 
 # Realisations of content-addressed derivations would hand Nix the answer (2.8 … 2.34, 2.35).
@@ -50,6 +51,23 @@ def register(database: Path, rows: Iterable[PathInfo]) -> None:
             )
         except KeyError as error:
             raise GhostError(f"{error} is referred to and not registered") from error
+
+
+def declare(database: Path, derivations: Mapping[str, Derivation]) -> None:
+    """Say which outputs the registered ones among *derivations* (by store path) have, as Nix does when it writes one.
+
+    `register` does not know, and Nix 2.34 runs the builder of a derivation without such rows and then finds no output.
+    """
+    with _opened(database) as connection, connection:
+        connection.executemany(
+            "insert or replace into DerivationOutputs (drv, id, path) select id, ?, ? from ValidPaths where path = ?",
+            (
+                (name, output.path, path)
+                for path, derivation in derivations.items()
+                for name, output in derivation.outputs.items()
+                if output.path
+            ),
+        )
 
 
 def referrers(database: Path, paths: Iterable[str]) -> set[str]:

@@ -82,6 +82,7 @@ def run(
         # Something fetched may refer to an output under test; it must be built from the new one then.
         dropped = database.referrers(ghost.database, hide) - hide
     database.remove(ghost.database, hide | dropped)
+    database.declare(ghost.database, graph.derivations)
     result = ghost.nix.nix_store(["--realise", "--keep-going", *sorted(tests)], progress=progress)
     outcome = _collect(ghost, graph, tests, expect, result, number)
     outcome.strays = _strays(ghost, dropped)
