@@ -11,6 +11,7 @@ from ec_verify.demo.attacks.attack import Attack
 from ec_verify.demo.ci import ATTR
 from ec_verify.demo.errors import DemoError
 from ec_verify.demo.store import Store
+from ec_verify.location import base_name
 
 if TYPE_CHECKING:
     from ec_verify.demo.node import Node
@@ -51,10 +52,16 @@ def evaluate(node: Node, environment: dict[str, str]) -> str:
 def poison(file: Path, derivation: str) -> None:
     """Replace the derivation that the cache *file* remembers."""
     with contextlib.closing(sqlite3.connect(file)) as connection, connection:
-        changed = connection.execute(
-            "UPDATE Attributes SET value = ?, context = ? WHERE name = 'drvPath'", (derivation, f"={derivation}")
-        ).rowcount
-    if changed < 1:
+        remembered = connection.execute(
+            "SELECT rowid, value, context FROM Attributes WHERE name = 'drvPath'"
+        ).fetchall()
+        for row, honest, context in remembered:
+            # The context names the derivation too: by its path, or in newer Nix by its base name.
+            forged = context.replace(base_name(honest), base_name(derivation))
+            connection.execute(
+                "UPDATE Attributes SET value = ?, context = ? WHERE rowid = ?", (derivation, forged, row)
+            )
+    if not remembered:
         raise DemoError("remembers no derivation", place=str(file))
 
 
