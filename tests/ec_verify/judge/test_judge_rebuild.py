@@ -30,14 +30,14 @@ def differing(scenes: Callable[[Level], Scene], names: type[Names]) -> Scene:
     return scenes("rebuild").evidence(names.tool, rebuilt=names.sri("other"))
 
 
-def test_a_difference_is_reported_and_passes_unless_policy_says_otherwise(differing: Scene, names: type[Names]) -> None:
-    """Honest non-reproducibility is normal: told, with the hash that came out, and graded by policy."""
+def test_an_unexplained_difference_fails_unless_policy_says_otherwise(differing: Scene, names: type[Names]) -> None:
+    """A build machine that lies looks like a build that does not reproduce: told with the hash, graded by policy."""
     judged = differing.judge()
-    assert ("passed", ["warn"]) == (judged.verdict, [finding.severity for finding in judged.findings])
+    assert ("failed", ["fail"]) == (judged.verdict, [finding.severity for finding in judged.findings])
     assert [(names.tool, names.sri("other"))] == [(one.path, one.nar_hash) for one in judged.rebuilt_differing]
 
-    differing.policy(severity={"EV501": "fail"})
-    assert "failed" == differing.judge().verdict
+    differing.policy(severity={"EV501": "warn"})
+    assert "passed" == differing.judge().verdict
 
 
 def test_a_known_difference_is_information_with_its_reason(differing: Scene) -> None:
