@@ -31,12 +31,12 @@ from ec_closure.manifest import (
 from ec_closure.nar.hash import hash_path
 from ec_closure.store_db import PathInfo, StoreDatabase
 from ec_release.closure import boot, disk, graph, lock, source
-from ec_release.closure.errors import DamagedStoreError, NotBuiltError
+from ec_release.closure.errors import DamagedStoreError, EvaluationError, NotBuiltError
 from ec_release.closure.nix import Nix
 from ec_release.closure.origin import origin_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ec_closure.signing import Keyring
     from ec_release.closure.graph import Graph
@@ -84,7 +84,12 @@ def describe(wanted: Wanted, commit: Commit, machine: Machine, *, build: bool = 
         if source_path != source_store_path(nar_hash):
             raise DamagedStoreError("Nix and we disagree about the source's hash", place=source_path)
         # 2, 3
-        system = nix.evaluate(source_path, wanted.attr, offline=not build)
+        try:
+            system = nix.evaluate(source_path, wanted.attr, offline=not build)
+        except EvaluationError:
+            # Newer Nix refuses a damaged input at once. That is this machine's fault, not the flake's: say so.
+            _check_inputs(location, locked.inputs)
+            raise
         if build:
             nix.build(system.drv_path)
         settings = nix.settings()
@@ -134,6 +139,14 @@ def describe(wanted: Wanted, commit: Commit, machine: Machine, *, build: bool = 
         boot=boot.boot_files(location, system.out_path, specialisations),
         artifacts=tuple(_artifact(file) for file in sorted(wanted.artifacts, key=lambda file: file.name)),
     )
+
+
+def _check_inputs(location: Location, inputs: Iterable[LockedInput]) -> None:
+    """Raise `DamagedStoreError` when one of the *inputs* that are there is not what the lock or the row says."""
+    with StoreDatabase.open(location.state_dir) as database:
+        present = [entry for entry in inputs if database.path_info(entry.store_path) is not None]
+        rows = [_row_of_input(database, entry) for entry in present]
+    disk.check(location, rows)
 
 
 def _row_of_input(database: StoreDatabase, entry: LockedInput) -> PathInfo:
