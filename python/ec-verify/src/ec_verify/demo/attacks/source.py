@@ -23,7 +23,7 @@ def alter_source(node: Node) -> None:
 
 
 def alter_input(node: Node) -> None:
-    """Change the locked input at its valid store path: an evaluation offline uses it without looking."""
+    """Change the locked input at its valid store path: old Nix evaluates it without looking, newer refuses it."""
     store = Store(node.root)
     path = node.locked_input
     file = f"{path}/channels.nix"
@@ -85,7 +85,7 @@ ATTACKS = (
     Attack(
         "altered-input",
         "Altered locked input",
-        "changed a locked input at its valid store path: evaluations use it without looking",
+        "changed a locked input at its valid store path, and its database row",
         alter_input,
         frozenset({"EV402"}),
         level="source",
