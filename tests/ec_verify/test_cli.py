@@ -468,6 +468,14 @@ class TestStatus:
         assert "seconds ago; 0 reports wait to be sent" in ran.out
         assert last.report == node.run("status", "--json", time=False).report
 
+    def test_an_undecided_run_stays_undecided(self, node: Node) -> None:
+        """Exit 3, as that run."""
+        node.tables["trust"] = {"root": ""}
+        node.run("run")
+
+        assert (3, True) == ((ran := node.run("status", time=False)).exit, ran.out.startswith("UNDECIDED  no level"))
+        assert "release  none: no trusted manifest" in ran.out
+
     def test_it_counts_what_waits_to_be_sent(self, node: Node) -> None:
         """Reports that no dashboard took."""
         import stamina

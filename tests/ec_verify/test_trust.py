@@ -15,16 +15,17 @@ from ec_closure import errors as roots
 from ec_closure import manifest as manifests
 from ec_closure.findings import KINDS
 from ec_fetch import errors as fetch
-from ec_fetch.client import TrustClient
+from ec_fetch.client import TrustClient, TrustSettings
 from ec_release.backend.directory import DirectoryBackend
 from ec_release.trust.initialise import initialise
 from ec_release.trust.roles import Periods
-from ec_verify import config
+from ec_verify import config, trust
 from ec_verify.errors import ConfigError
 from ec_verify.trust import ManifestFile, establish, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from tests.ec_verify.conftest import Names, Node
 
@@ -271,6 +272,26 @@ class TestRoot:
         with pytest.raises(ConfigError, match="cannot be read"):
             ask()
 
+    def test_what_the_operator_configured_reaches_the_client(
+        self, node: Node, ask: Callable[..., TrustOutcome], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Token, proxy and deadline; what is empty is not there."""
+        seen: list[TrustSettings] = []
+
+        def client(settings: TrustSettings, *, reference_time: datetime) -> TrustClient:
+            seen.append(settings)
+            return TrustClient(settings, reference_time=reference_time)
+
+        monkeypatch.setattr(trust, "TrustClient", client)
+        ask()
+        node.tables["trust"] = {"token_file": "/t", "proxy": "http://proxy:3128", "deadline": 7}
+        ask()
+
+        assert [(None, None, 120.0), (Path("/t"), "http://proxy:3128", 7.0)] == [
+            (one.token_file, one.proxy, one.deadline) for one in seen
+        ]
+        assert {node.state / "trust"} == {one.state_dir for one in seen}
+
     def test_a_root_of_somebody_else_vouches_for_nothing(
         self, node: Node, ask: Callable[..., TrustOutcome], tmp_path: Path, names: type[Names]
     ) -> None:
@@ -369,6 +390,25 @@ class TestServer:
         found = ask()
 
         assert ("EV114", node.signed.manifest) == (codes(found)[0], found.manifest)
+
+    def test_memory_that_is_gone_is_told(self, node: Node, ask: Callable[..., TrustOutcome]) -> None:
+        """Reports were made here: whoever removes what was verified begins rollback protection anew."""
+        node.run("run")
+        shutil.rmtree(node.state / "trust")
+
+        found = ask()
+
+        assert (["EV114"], node.signed.manifest) == (codes(found), found.manifest)
+        assert [] == codes(ask())
+
+    @pytest.mark.parametrize(("hours", "expected"), [(-25, ["EV115"]), (-23, []), (0, [])])
+    def test_a_clock_that_runs_behind_judges_nothing(
+        self, ask: Callable[..., TrustOutcome], hours: float, expected: list[str]
+    ) -> None:
+        """By such a clock nothing ever expires; a day of drift is forgiven."""
+        found = ask(days=hours / 24)
+
+        assert (expected, bool(expected)) == (codes(found), found.manifest is None)
 
     def test_a_state_directory_that_cannot_be_made_is_told(self, node: Node, ask: Callable[..., TrustOutcome]) -> None:
         """An outcome, not an exception: the disk can still be judged."""

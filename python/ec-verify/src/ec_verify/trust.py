@@ -80,7 +80,7 @@ def establish(
     with _settings(config, given) as settings:
         if settings is None:
             return TrustOutcome(problems=(Problem("EV113", "no trust root is pinned: nothing can be proven"),))
-        problems: list[Problem] = []
+        problems = _forgotten(config, given)  # asked before the client makes its directory
         try:
             client = TrustClient(settings, reference_time=time)
         except fetch.MetadataError as error:
@@ -92,7 +92,6 @@ def establish(
             return TrustOutcome(problems=(problem(error),))
         except UsageError as error:
             raise ConfigError(error.message, place=error.place, hint=error.hint) from error
-        problems += _forgotten(config, given)
         state = _state(client, offline=offline, problems=problems)
         if state is None:
             return TrustOutcome(problems=tuple(problems))
