@@ -32,6 +32,17 @@ def replace_with_row(node: Node, path: str) -> None:
     node.attacked = [path]
 
 
+def replace_content_addressed(node: Node, path: str) -> None:
+    """Replace the end of a single-file path whose name is its hash, and make the database agree.
+
+    Its size stays: of what is larger than signed, no more is read than shows that, and no hash is held to the name.
+    """
+    store = Store(node.root)
+    store.overwrite(path, store.physical(path).read_bytes()[: -len(BACK_DOOR)] + BACK_DOOR)
+    store.rewrite_row(path)
+    node.attacked = [path]
+
+
 def retarget(node: Node) -> None:
     """Point the publisher's name on the search path at another program."""
     store = Store(node.root)
@@ -72,14 +83,14 @@ ATTACKS = (
         "content-addressed",
         "Content-addressed path, edited row",
         "changed os-release, whose name is its hash, and wrote the new hash into the database",
-        lambda node: replace_with_row(node, node.path("os-release")),
+        lambda node: replace_content_addressed(node, node.path("os-release")),
         frozenset({"EV201", "EV210"}),
     ),
     Attack(
         "fixed-output",
         "Fixed-output path, edited row",
         "changed the tuner's firmware, a fixed output, and wrote the new hash into the database",
-        lambda node: replace_with_row(node, node.path("tuner-firmware-5.1.bin")),
+        lambda node: replace_content_addressed(node, node.path("tuner-firmware-5.1.bin")),
         frozenset({"EV201", "EV210"}),
     ),
     Attack(
