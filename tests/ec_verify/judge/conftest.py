@@ -17,6 +17,7 @@ from ec_verify.observe.mounts import Mount
 from ec_verify.observe.running import Running
 from ec_verify.scan.entries import Entry
 from ec_verify.scan.metadata import Anomaly, AnomalyKind
+from ec_verify.scan.oddity import Oddity
 from ec_verify.scan.path import PathObservation
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def cases(scenes: Callable[..., Scene], names: type[Names]) -> st.SearchStrategy
     signed |= {path: names.record(path) for path in strangers}
     problem = st.builds(Problem, st.sampled_from(sorted(KINDS)), texts, st.none() | paths | texts)
     problems = st.lists(problem, max_size=3)
+    kinds = st.sampled_from([*get_args(AnomalyKind), "stranger"])
 
     @st.composite
     def looks(draw: st.DrawFn, path: str) -> PathObservation:
@@ -131,6 +133,7 @@ def cases(scenes: Callable[..., Scene], names: type[Names]) -> st.SearchStrategy
                 paths={path: draw(looks(path)) for path in chosen},
                 problems=tuple(draw(problems)),
                 partial=tuple(draw(st.lists(texts, max_size=1))),
+                oddities=tuple(draw(st.lists(st.builds(Oddity, kinds, texts, texts, counts), max_size=2))),
             ),
             evaluation=draw(
                 st.none()

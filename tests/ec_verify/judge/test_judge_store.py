@@ -11,9 +11,12 @@ import pytest
 from ec_closure.hashes import Hash
 from ec_closure.report import MAX_LISTED
 from ec_verify.scan.entries import Entry
+from ec_verify.scan.oddity import Oddity
 
 if TYPE_CHECKING:
     from tests.ec_verify.conftest import Names, Scene
+
+    from ec_verify.scan.oddity import OddityKind
 
 
 @pytest.fixture
@@ -209,6 +212,40 @@ def test_an_unknown_entry_is_extra_unless_policy_expects_it(scene: Scene) -> Non
 
     scene.policy(allowed_extra=("lost+found",))
     assert ("passed", ["EV214"]) == (scene.judge().verdict, scene.codes())
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("mode", "EV203"),
+        ("owner", "EV204"),
+        ("mtime", "EV205"),
+        ("setid", "EV206"),
+        ("xattr", "EV207"),
+        ("stranger", "EV209"),
+    ],
+)
+def test_what_is_odd_beside_the_paths_is_told(scene: Scene, kind: OddityKind, code: str) -> None:
+    """Of the store directory itself, and of what hides under names that Nix uses."""
+    scene.policy(allowed_extra=("*",))
+    scene.observe(oddities=(Oddity(kind, "", "this way"), Oddity(kind, "tmp-1-1/x", "that way", 1000)))
+
+    assert [
+        (code, "/nix/store", "the store directory: this way"),
+        (code, "/nix/store/tmp-1-1/x", "tmp-1-1/x: that way (and 999 more)"),
+    ] == [(one.code, one.path, one.message) for one in scene.judge().findings]
+    assert ("passed" if code == "EV205" else "failed") == scene.judge().verdict
+
+
+def test_what_is_held_by_others_leaves_a_hole(scene: Scene) -> None:
+    """Neither failed nor passed: a lock must not be a place to hide."""
+    scene.observe(entries=(Entry("x", "in flight"),), partial=("1 entries are being made",))
+
+    judged = scene.judge()
+
+    assert ("undecided", None, ["EV214"]) == (judged.verdict, judged.level_reached, scene.codes())
+    (step,) = (step for step in judged.coverage if step.step == "bytes")
+    assert {"1 entries are being made": 1} == step.reasons
 
 
 def test_ten_thousand_intruders_are_counted_and_the_first_are_named(scene: Scene, names: type[Names]) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ec_verify.observe.mounts import Mount
     from ec_verify.observe.running import Running
     from ec_verify.scan.entries import Entry
+    from ec_verify.scan.oddity import Oddity
     from ec_verify.scan.path import PathObservation
 
 
@@ -51,7 +52,8 @@ class TrustOutcome:
 class Observation:
     """Steps 2 and 3: what runs, and what lies on the disk. *rows* are those of the store database.
 
-    *paths* has one entry for every path that was looked at. *partial* says why not all was.
+    *paths* has one entry for every path that was looked at. *oddities* are what is wrong with the store directory
+    itself and with what lies beside the paths. *partial* says why not all was looked at.
     """
 
     running: Running
@@ -61,6 +63,7 @@ class Observation:
     paths: dict[str, PathObservation]
     problems: tuple[Problem, ...] = ()
     partial: tuple[str, ...] = ()
+    oddities: tuple[Oddity, ...] = ()
 
 
 @dataclass(frozen=True)

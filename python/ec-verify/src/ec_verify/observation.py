@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ec_closure.errors import LocalError
@@ -9,8 +10,11 @@ from ec_closure.store_db import StoreDatabase
 from ec_verify.location import base_name
 from ec_verify.model import Observation, Problem
 from ec_verify.observe import mounts
-from ec_verify.scan.entries import unknown_entries
-from ec_verify.scan.metadata import Owner
+from ec_verify.scan.busy import Patience, working_on
+from ec_verify.scan.directory import inspect_store
+from ec_verify.scan.entries import Entry, unknown_entries
+from ec_verify.scan.links import LINKS, inspect_links
+from ec_verify.scan.litter import inspect_litter
 from ec_verify.scan.path import PathTask
 from ec_verify.scan.pool import look_at_all
 
@@ -21,7 +25,9 @@ if TYPE_CHECKING:
     from ec_closure.store_db import PathInfo
     from ec_verify.location import StoreLocation
     from ec_verify.observe.running import Running
-    from ec_verify.scan.entries import Entry
+    from ec_verify.scan.metadata import Owner
+    from ec_verify.scan.oddity import Oddity
+    from ec_verify.scan.path import PathObservation
 
 
 def tasks(
@@ -64,37 +70,133 @@ def observe(
     *,
     total: Callable[[int], None] = lambda _bytes: None,
     advance: Callable[[int], None] = lambda _bytes: None,
+    patience: Patience | None = None,
 ) -> Observation:
     """Look at database, store directory, mounts and bytes. Raises `LocalError` when there is no store at all.
 
-    A garbage collection or a build may run meanwhile (pitfall P45). So after the pass the database is asked once
-    more about what vanished, changed or came, and those paths are looked at again; what then still differs is an
-    observation.
+    A garbage collection, a substitution or a build may run meanwhile (pitfall P45). So after the pass the database is
+    asked again about what vanished, changed or came, and those paths are looked at again, until nothing moves or
+    *patience* ends; what then still differs is an observation, and what is then still held by others is said to be.
     """
-    owner = _owner(location)
+    owner, oddities = _directory(location)
     rows, problems = _rows(location)
     todo = tasks(location, rows, manifests, owner)
     total(sum(task.size for task in todo))
-    paths = look_at_all(todo, advance=advance)
-    entries = _entries(location, paths)
-    moving = {path for path, look in paths.items() if look.problem in ("missing", "changed")}
-    if moving or entries:
-        now, trouble = _rows(location)
-        problems = problems or trouble
-        if not problems:
-            moving |= now.keys() - rows.keys()
-            rows = _moved(rows, now, moving)
-        again = [task for task in tasks(location, rows, manifests, owner) if task.path in moving]
-        paths = {path: look for path, look in paths.items() if path not in moving} | look_at_all(again)
-        entries = _entries(location, paths)
+    moment = _Moment(location, manifests, owner, rows, look_at_all(todo, advance=advance), problems)
+    entries, partial = moment.settle(patience or Patience())
+    entries, strange, unread = _beside(location, owner, entries)
     return Observation(
         running=seen,
         mounts=tuple(mounts.over_store(location, mounts.observe())),
-        rows=rows,
+        rows=moment.rows,
         entries=entries,
-        paths=paths,
-        problems=problems,
+        paths=moment.paths,
+        problems=moment.problems,
+        partial=(*partial, *unread),
+        oddities=(*oddities, *strange),
     )
+
+
+@dataclass
+class _Moment:
+    """What was seen so far, and how it comes to be of one moment."""
+
+    location: StoreLocation
+    manifests: tuple[Manifest, ...]
+    owner: Owner
+    rows: dict[str, PathInfo]
+    paths: dict[str, PathObservation]
+    problems: tuple[Problem, ...]
+    settled: set[str] = field(default_factory=set)
+
+    def settle(self, patience: Patience) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+        """Look again until nothing moves. Return the entries without a row, and why not all of it is known."""
+        start = patience.clock()
+        while True:
+            # The directory first and the rows after it: what was registered in between is then known.
+            listed = _entries(self.location, self.paths)
+            suspects = self._suspects()
+            if not (listed or suspects):
+                return (), ()
+            restless = self._again(suspects)
+            if self.problems:
+                return listed, ()
+            known = {base_name(path) for path in self.paths}
+            waited = patience.clock() - start
+            entries, held, young = [], [], False
+            for entry in listed:
+                if entry.name in known:
+                    continue
+                work = "nobody" if entry.status == "in flight" else self._working_on(entry, patience)
+                if work == "held":
+                    held.append(entry.name)
+                young |= work == "new" and waited < patience.quiet
+                if work != "gone":
+                    entries.append(Entry(entry.name, "in flight") if work == "held" else entry)
+            if not (restless or held or young) or waited >= patience.seconds:
+                return tuple(entries), _held(held)
+            patience.pause(patience.interval)
+
+    def _working_on(self, entry: Entry, patience: Patience) -> str:
+        return working_on(self.location.store, self.location.state, entry.name, patience)
+
+    def _suspects(self) -> set[str]:
+        """Return the paths that may be moving: they vanished or changed, or their row speaks of other bytes."""
+        return {
+            path
+            for path, look in self.paths.items()
+            if path not in self.settled
+            and (
+                look.problem in ("missing", "changed")
+                or (path in self.rows and look.nar_hash is not None and look.nar_hash != self.rows[path].nar_hash.sri)
+            )
+        }
+
+    def _again(self, suspects: set[str]) -> bool:
+        """Ask the database again and look at what moves; whether any of it may be moving still."""
+        now, trouble = _rows(self.location)
+        self.problems = self.problems or trouble
+        unstable = {path for path in suspects if self.paths[path].problem in ("missing", "changed")}
+        moving = set(unstable)
+        if not self.problems:
+            moving |= now.keys() - self.rows.keys()
+            moving |= {path for path in suspects - unstable if now.get(path) != self.rows.get(path)}
+            self.rows = _moved(self.rows, now, moving)
+        before = self.paths
+        again = [task for task in tasks(self.location, self.rows, self.manifests, self.owner) if task.path in moving]
+        self.paths = {path: look for path, look in before.items() if path not in moving} | look_at_all(again)
+        # What is missing twice is missing, and bytes that their row does not know are not asked about again.
+        gone = {path for path in suspects & self.paths.keys() if self.paths[path].problem == "missing"}
+        self.settled |= (suspects - moving) | {path for path in gone if before[path].problem == "missing"}
+        looks = [self.paths[path] for path in (moving & self.paths.keys()) - self.settled]
+        return bool(moving - self.paths.keys()) or any(look.problem in ("missing", "changed") for look in looks)
+
+
+def _held(names: list[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    return (f"{len(names)} entries of the store directory are being made or removed, the first {names[0]}",)
+
+
+def _beside(
+    location: StoreLocation, owner: Owner, entries: tuple[Entry, ...]
+) -> tuple[tuple[Entry, ...], list[Oddity], list[str]]:
+    """Look into what is neither a registered path nor unknown. Return the entries, oddities, and what was not read."""
+    unread = []
+    try:
+        oddities = inspect_links(location.store, owner)
+    except OSError as error:
+        oddities = []
+        unread.append(f"{LINKS} could not be read: {error.strerror}")
+    try:
+        litter = inspect_litter(location.store, [entry.name for entry in entries if entry.status == "in flight"])
+    except OSError as error:
+        raise _unreadable(location, error) from error
+    if litter.unread:
+        unread.append(f"{len(litter.unread)} entries of work under way could not be read, as {litter.unread[0]}")
+    endless = set(litter.endless)
+    entries = tuple(Entry(entry.name, "extra") if entry.name in endless else entry for entry in entries)
+    return entries, [*oddities, *litter.oddities], unread
 
 
 def _rows(location: StoreLocation) -> tuple[dict[str, PathInfo], tuple[Problem, ...]]:
@@ -111,9 +213,9 @@ def _moved(rows: dict[str, PathInfo], now: dict[str, PathInfo], moving: set[str]
     return kept | {path: now[path] for path in moving & now.keys()}
 
 
-def _owner(location: StoreLocation) -> Owner:
+def _directory(location: StoreLocation) -> tuple[Owner, list[Oddity]]:
     try:
-        return Owner.of(location.store.stat())
+        return inspect_store(location.store)
     except OSError as error:
         raise _unreadable(location, error) from error
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ec_closure.store_db import PathInfo
     from ec_verify.judge.case import Case, PathJudgement
     from ec_verify.scan.metadata import Anomaly, AnomalyKind
+    from ec_verify.scan.oddity import Oddity
     from ec_verify.scan.path import PathObservation
 
 _MAX_PATH = 1024
@@ -50,6 +51,7 @@ def judge_store(case: Case, paths: tuple[PathJudgement, ...]) -> tuple[list[Find
         case.finding("EV208", f"{base_name(path)} is registered, but no trusted manifest lists it", path)
         for path in unlisted[:MAX_LISTED]
     ]
+    findings += [_oddity(case, oddity) for oddity in observation.oddities]
     extra_findings, extra = _entries(case)
     return findings + extra_findings, _listed(unlisted), extra
 
@@ -165,6 +167,14 @@ def _registered_path(case: Case, row: PathInfo, seen: PathObservation | None) ->
         yield case.finding("EV211", "; ".join(filter(None, (message, _oversized(seen, "registered")))), row.path)
     yield from _content_address(case, row.path, row.ca, seen)
     yield from _metadata(case, row.path, seen.anomalies)
+
+
+def _oddity(case: Case, oddity: Oddity) -> Finding:
+    """Judge what is wrong beside the paths. Policy may expect an entry, but not what no store directory holds."""
+    path = f"{case.store_dir}/{oddity.name}".rstrip("/")
+    more = f" (and {oddity.count - 1} more)" if oddity.count > 1 else ""
+    code = "EV209" if oddity.kind == "stranger" else _ANOMALIES[oddity.kind]
+    return case.finding(code, f"{oddity.name or 'the store directory'}: {oddity.detail}{more}", path)
 
 
 def _entries(case: Case) -> tuple[list[Finding], Listed]:

@@ -7,6 +7,8 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ec_verify.scan.links import LINKS
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Collection
@@ -16,12 +18,11 @@ if TYPE_CHECKING:
 _IN_FLIGHT = re.compile(
     r"(\.tmp-|\.tmp-link-|tmp-|nix-)[0-9]+-[0-9]+|[0-9a-z]{32}-[0-9A-Za-z+._?=-]+\.(lock|chroot|check)|trash"
 )
-_LINKS = ".links"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of the store directory that no row knows. *status* is `extra`, or `in flight` for Nix's own litter."""
+    """An entry of the store directory that no row knows. *status* is `extra`, or `in flight` for work of Nix's own."""
 
     name: str
     status: Literal["extra", "in flight"]
@@ -40,7 +41,7 @@ def unknown_entries(store: Path, known: Collection[str]) -> list[Entry]:
             status = (store / name).lstat()
         except FileNotFoundError:
             continue
-        if name == _LINKS and stat.S_ISDIR(status.st_mode):
+        if name == LINKS and stat.S_ISDIR(status.st_mode):
             continue
         found.append(Entry(name, "in flight" if _is_litter(name, status) else "extra"))
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import stat
 from collections import Counter
 from dataclasses import dataclass
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from ec_closure.nar.inspect import xattr_names
 
 if TYPE_CHECKING:
-    import os
+    from collections.abc import Callable
 
     from ec_closure.nar.inspect import Inspector
 
@@ -45,21 +47,38 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who owns every entry of the store: the store directory's user, and the groups that are innocent."""
+    """Who owns every entry of the store, and the groups that are innocent."""
 
     uid: int
     gids: tuple[int, ...]
 
     @classmethod
     def of(cls, store: os.stat_result) -> Owner:
-        """Derive it from the store directory's stat (its group may be that of the build users)."""
+        """Derive it from the store directory's stat (its group may be that of the build users).
+
+        Only root and the user who runs this may own a store. A directory that somebody else owns says nothing: then
+        its entries should be ours.
+        """
+        if store.st_uid not in (0, os.geteuid()):
+            return cls(os.geteuid(), (os.getegid(),))
         return cls(store.st_uid, tuple({store.st_gid, 0} if store.st_uid == 0 else {store.st_gid}))
 
 
 def inspector(owner: Owner, found: list[Anomaly]) -> Inspector:
     """Return an inspector for `ec_closure.nar.dump` that adds to *found*, `MAX_ANOMALIES` of a kind at most."""
-    uid, gids = owner.uid, owner.gids
     counts: Counter[AnomalyKind] = Counter()
+
+    def keep(anomaly: Anomaly) -> None:
+        counts[anomaly.kind] += 1
+        if counts[anomaly.kind] <= MAX_ANOMALIES:
+            found.append(anomaly)
+
+    return reporter(owner, keep)
+
+
+def reporter(owner: Owner, report: Callable[[Anomaly], object]) -> Inspector:
+    """Return an inspector that calls *report* with each anomaly."""
+    uid, gids = owner.uid, owner.gids
 
     def inspect(relative: bytes, status: os.stat_result, fd: int | None, link: tuple[int, bytes] | None) -> None:
         mode = status.st_mode
@@ -71,11 +90,22 @@ def inspector(owner: Owner, found: list[Anomaly]) -> Inspector:
         else:
             names = xattr_names(fd, link)
         for anomaly in _judge(relative, status, names, uid, gids):
-            counts[anomaly.kind] += 1
-            if counts[anomaly.kind] <= MAX_ANOMALIES:
-                found.append(anomaly)
+            report(anomaly)
 
     return inspect
+
+
+def strange_attributes(fd: int | None, link: tuple[int, bytes] | None) -> list[str]:
+    """Return the names of an entry's extended attributes that are no security module's label, sorted.
+
+    Arguments as of `ec_closure.nar.inspect.xattr_names`; none where the file system has none. Raises OSError.
+    """
+    try:
+        return sorted(set(xattr_names(fd, link)) - _LABELS)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            return []
+        raise
 
 
 def _judge(relative: bytes, status: os.stat_result, names: list[str], uid: int, gids: tuple[int, ...]) -> list[Anomaly]:
