@@ -12,6 +12,7 @@ from ec_verify import observation, watch
 from ec_verify import run as runs
 from ec_verify.errors import CanaryError
 from ec_verify.location import StoreLocation
+from ec_verify.observe.running import Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +76,66 @@ def test_a_database_that_breaks_changes_everything(node: Node) -> None:
     assert paths == watch.changed(before, watch.snapshot(location, paths))
 
 
+def optimise(node: Node) -> None:
+    """Make hard links, as Nix does to save space."""
+    links = node.root / "nix/store/.links"
+    links.mkdir(exist_ok=True)
+    os.link(node.physical("library"), links / ("0" * 52))
+
+
+HARMLESS: dict[str, Callable[[Node], object]] = {
+    "optimised": optimise,
+    "replaced by its equal": rewrite,
+    "touched": CHANGES["touched"],
+}
+
+
+@pytest.mark.parametrize("change", [*CHANGES, *HARMLESS])
+def test_only_what_is_seen_otherwise_has_moved(node: Node, change: str) -> None:
+    """Links and inodes are not what a path is: bytes, metadata and row are."""
+    location, manifests = StoreLocation(node.root), (node.signed.manifest,)
+    before = watch.snapshot(location, node.signed.paths.values())
+    seen = observation.observe(location, Running(None, None, None), manifests)
+
+    (HARMLESS.get(change) or CHANGES[change])(node)
+
+    harmless = change in HARMLESS or change == "replaced"
+    assert [] == watch.moved(location, manifests, watch.snapshot(location, before), seen)
+    assert ([] if harmless else [node.path("library")]) == watch.moved(location, manifests, before, seen)
+
+
+def test_what_was_seen_changing_and_still_differs_has_moved(node: Node) -> None:
+    """A path that is edited after the look and keeps its row is not as it was seen."""
+    location, manifests = StoreLocation(node.root), (node.signed.manifest,)
+    before = watch.snapshot(location, node.signed.paths.values())
+    seen = observation.observe(location, Running(None, None, None), manifests)
+    node.physical("library").chmod(0o4555)
+
+    assert [node.path("library")] == watch.moved(location, manifests, before, seen)
+
+
+@pytest.mark.parametrize("tampered", [True, False])
+def test_an_optimised_store_has_not_changed(
+    node: Node,
+    monkeypatch: pytest.MonkeyPatch,
+    tampered: bool,  # noqa: FBT001 - a table
+) -> None:
+    """`nix-store --optimise` during the run is no reason to run again."""
+    if tampered:
+        node.sql("update ValidPaths set narSize = 1 where path = ?", node.path("tool"))
+
+    def observe(*arguments: Any, **options: Any) -> Observation:
+        seen = observation.observe(*arguments, **options)
+        optimise(node)
+        return seen
+
+    monkeypatch.setattr(runs, "observations", SimpleNamespace(observe=observe))
+
+    ran = node.run("run", "--json")
+
+    assert (1 if tampered else 0, {"EV212"} if tampered else set()) == (ran.exit, ran.codes)
+
+
 @pytest.mark.parametrize("tampered", [True, False])
 def test_a_run_on_a_moving_store_is_undecided_and_still_finds(
     node: Node,
@@ -87,7 +148,7 @@ def test_a_run_on_a_moving_store_is_undecided_and_still_finds(
 
     def observe(*arguments: Any, **options: Any) -> Observation:
         seen = observation.observe(*arguments, **options)
-        os.utime(node.physical("library"), (1, 1))
+        os.utime(node.physical("library"), (2, 2))
         return seen
 
     monkeypatch.setattr(runs, "observations", SimpleNamespace(observe=observe))

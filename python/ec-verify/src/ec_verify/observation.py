@@ -97,6 +97,20 @@ def observe(
     )
 
 
+def look_again(
+    location: StoreLocation, rows: dict[str, PathInfo], manifests: tuple[Manifest, ...], paths: Iterable[str]
+) -> dict[str, PathObservation]:
+    """Look at *paths* once more, as `observe` did; a path that changes under the look gets a second one.
+
+    Raises `LocalError` when there is no store any more.
+    """
+    owner, _ = _directory(location)
+    wanted = set(paths)
+    todo = [task for task in tasks(location, rows, manifests, owner) if task.path in wanted]
+    looks = look_at_all(todo)
+    return looks | look_at_all([task for task in todo if looks[task.path].problem == "changed"])
+
+
 @dataclass
 class _Moment:
     """What was seen so far, and how it comes to be of one moment."""

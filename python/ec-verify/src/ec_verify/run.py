@@ -89,12 +89,16 @@ def run(settings: Settings, request: Request, progress: Progress) -> Outcome:
             observed = observations.observe(location, seen, manifests, total=stage.total, advance=stage.advance)
         # 4. Source, 5. Rebuild
         evaluation, rebuilt, version = _source_and_rebuild(settings, request, trust, observed, progress)
-        moved = watch.changed(before, watch.snapshot(location, examined))
+        moved = watch.moved(location, manifests, before, observed)
     if moved:
         problem = Problem(
             "EV505", f"{len(moved)} examined paths changed during the run, the first {moved[0]}", moved[0]
         )
-        observed = replace(observed, problems=(*observed.problems, problem), partial=("the store changed",))
+        observed = replace(
+            observed,
+            problems=(*observed.problems, problem),
+            partial=(*observed.partial, "the store changed"),
+        )
     # 6. Judge
     case = Case(
         level=request.level,
