@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from ec_closure.content_address import ContentAddress, store_path_of
 from ec_closure.hashes import Hash
 from ec_closure.nar.hash import hash_path
 from ec_closure.report import RunOutput
@@ -534,6 +535,40 @@ class TestExplain:
         found = msgspec.json.decode(node.run("explain", node.path("text"), "--json").out)
 
         assert (node.path("text"), False) == (found["onDisk"]["deservedPath"], "registered" in found)
+
+    def test_without_a_manifest_the_rows_references_name_a_text(self, node: Node) -> None:
+        """A text's name follows from what it refers to; where nobody signed that, the row says it."""
+        body, library = b"a text that refers\n", node.path("library")
+        address = ContentAddress("text", Hash.of("sha256", body))
+        path = store_path_of(address, "referring", [library])
+        (node.root / path.lstrip("/")).write_bytes(body)
+        node.sql(
+            "insert into ValidPaths (path, hash, registrationTime, narSize, ca) values (?, ?, 1, 136, ?)",
+            path,
+            f"sha256:{'0' * 64}",
+            address.render(),
+        )
+        node.sql(
+            "insert into Refs select a.id, b.id from ValidPaths a, ValidPaths b where a.path = ? and b.path = ?",
+            path,
+            library,
+        )
+
+        found = msgspec.json.decode(node.run("explain", path, "--json").out)
+
+        assert (path, [library]) == (found["onDisk"]["deservedPath"], found["registered"]["references"])
+
+    def test_people_see_lists_as_lines(self, node: Node) -> None:
+        """One entry a line, a word where there is none."""
+        node.run("run")
+
+        lines = node.run("explain", node.path("system")).out.splitlines()
+
+        expected = sorted(node.path(name) for name in ("tool", "text", "flake", "dependency"))
+        first = lines.index(f"  references:      {expected[0]}")
+        assert [" " * 19 + path for path in expected[1:]] == lines[first + 1 : first + 4]
+        assert "  metadata:        none" in lines
+        assert "  problem:         -" in lines
 
     def test_a_path_that_nobody_knows_is_described_by_what_lies_there(self, node: Node) -> None:
         """An intruder is explained, too."""

@@ -232,7 +232,10 @@ class TestNonce:
     )
     def test_an_answer_that_holds_none_is_none(self, receiver: Receiver, body: bytes) -> None:
         """The run goes on; the report counts as late."""
-        assert Dashboard(receiver.say(201, body=body).url).nonce() is None
+        with structlog.testing.capture_logs() as logs:
+            assert Dashboard(receiver.say(201, body=body).url).nonce() is None
+
+        assert ["no nonce: the report will count as late"] == [log["event"] for log in logs]
 
     @pytest.mark.parametrize("status", [301, 401, 404, 500, 503])
     def test_a_dashboard_that_does_not_answer_now_is_not_waited_for(self, receiver: Receiver, status: int) -> None:
@@ -277,7 +280,9 @@ class TestSpool:
             spool.add(f"{number:010}-x", b"%d" % number)
         receiver.say(201, 422, 201)
 
-        assert 2 == spool.send(Dashboard(receiver.url))
+        with structlog.testing.capture_logs() as logs:
+            assert 2 == spool.send(Dashboard(receiver.url))
+        assert ["the dashboard refuses a report for good"] == [log["event"] for log in logs]
         (aside,) = (tmp_path / "spool" / "refused").iterdir()
         assert ([], b"2") == (spool.waiting(), aside.read_bytes())
 
