@@ -49,6 +49,7 @@ names = st.binary(min_size=1, max_size=20).filter(lambda name: b"\0" not in name
 @example(point=b"/nix/store/x/bin", root=b"/tmp/a\rb", source=b"tmpfs")
 @example(point=b"/nix/store/x", root=b"/", source=b"a\x0b\x0c\x1c\x85b")
 @example(point=b"/nix/store/x - y", root=b" - ", source=b"-")
+@example(point=b"-", root=b"-", source=b"-")
 def test_no_name_hides_its_mount(point: bytes, root: bytes, source: bytes) -> None:
     """Whatever bytes an attacker puts into names, the mount is seen, alone and between others."""
     found = parse(REAL + line(point, root=root, source=source) + REAL)

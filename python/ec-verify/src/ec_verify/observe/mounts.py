@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ec_verify.location import StoreLocation
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
+_FIXED = 6
 _ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
 
 
@@ -33,9 +34,11 @@ def parse(mountinfo: bytes) -> list[Mount]:
     found = []
     # Not splitlines: the kernel escapes line feeds, but not carriage returns, and no name may break a line.
     for line in mountinfo.split(b"\n"):
-        before, separator, after = line.partition(b" - ")
-        fields, rest = before.split(b" "), after.split(b" ")
-        if not separator or len(fields) < 6 or len(rest) < 3:  # noqa: PLR2004 - the man page's columns
+        fields = line.split(b" ")
+        # Only optional fields stand between the first six and the separator: a root called "-" is none.
+        separator = fields.index(b"-", _FIXED) if b"-" in fields[_FIXED:] else len(fields)
+        rest = fields[separator + 1 :]
+        if len(rest) < 3:  # noqa: PLR2004 - the man page's columns
             continue
         found.append(
             Mount(
