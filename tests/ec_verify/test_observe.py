@@ -322,7 +322,7 @@ def test_what_the_collector_removes_is_waited_for(
     see: Callable[[], Observation],
     waiting: Waiting,
     recent: bool,  # noqa: FBT001 - a table
-    expected: str,
+    expected: Literal["extra", "in flight"],
 ) -> None:
     """As long as it holds its lock and touches the path; what lies there untouched is not being removed."""
     (node.root / "nix/store" / BUSY).write_bytes(b"half gone")
