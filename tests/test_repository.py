@@ -19,6 +19,8 @@ TRACKED = [
 PYTHON = [file for file in TRACKED if file.suffix == ".py"]
 TESTS = [file for file in PYTHON if file.name.startswith("test_") and file.is_relative_to(ROOT / "tests")]
 MAX_LINES = 400
+# A file of tests lists cases of one noun, and its helpers are read with them.
+MAX_TEST_LINES = 600
 
 # Written so that the patterns do not find themselves.
 REGISTRY = re.compile(
@@ -77,7 +79,13 @@ def test_no_machine_is_named() -> None:
 
 def test_no_module_grows_out_of_sight() -> None:
     """A file holds one noun."""
-    assert {name(file): lines for file in PYTHON if (lines := len(text_of(file).splitlines())) > MAX_LINES} == {}
+    grown = {
+        name(file): lines
+        for file in PYTHON
+        if (lines := len(text_of(file).splitlines()))
+        > (MAX_TEST_LINES if file.is_relative_to(ROOT / "tests") else MAX_LINES)
+    }
+    assert grown == {}
 
 
 def test_the_developers_script_stays_short() -> None:

@@ -305,6 +305,18 @@ class Ran:
         """The codes of its findings."""
         return {finding.code for finding in self.report.findings}
 
+    def assert_refused(self, code: int = 2) -> None:
+        """Check that nothing was printed but one clear line and a hint, whatever was under way."""
+        *_, complaint, hint = self.err.splitlines()
+        assert (code, "", True, True) == (
+            self.exit,
+            self.out,
+            complaint.startswith("ec-verify: ") and len(complaint) > len("ec-verify: "),
+            hint.startswith("  hint: "),
+        )
+        assert "Traceback" not in self.err
+        assert self.err.replace("\n", "").isprintable()
+
 
 @dataclass(frozen=True)
 class Signed:

@@ -137,8 +137,11 @@ class Manifest(Part, frozen=True, kw_only=True, tag_field="schema", tag="ec-runn
 
     def references_of(self, record: PathRecord) -> tuple[str, ...]:
         """Return the store paths that *record* refers to."""
-        everything = self.paths + self.contents if self.contents else self.paths
-        return tuple(everything[position].path for position in record.references)
+        count = len(self.paths)
+        return tuple(
+            (self.paths[position] if position < count else self.contents[position - count]).path
+            for position in record.references
+        )
 
 
 def encode(manifest: Manifest) -> bytes:

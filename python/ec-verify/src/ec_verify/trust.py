@@ -50,7 +50,7 @@ _CODES: tuple[tuple[type[EcError], str], ...] = (
 # Clocks drift; a day is more than they do.
 _CLOCK_SLACK = timedelta(days=1)
 # The running system's profile, what was booted, and more generations than boot loaders offer.
-_MAX_GENERATIONS = 32
+_MAX_GENERATIONS = 128
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _MINIMUM = (2, 8)
 _BUILD_DIR = (2, 26)
+_MAX_LINE = 2 << 20
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -258,7 +259,8 @@ def _converse(
     threads = [threading.Thread(target=drain), threading.Thread(target=supply)]
     for thread in threads:
         thread.start()
-    for line in process.stderr or ():
+    # A line without an end must not be held in memory; its pieces are no events.
+    while process.stderr is not None and (line := process.stderr.readline(_MAX_LINE)):
         feed(line)
     for thread in threads:
         thread.join()
