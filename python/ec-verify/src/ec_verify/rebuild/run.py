@@ -61,9 +61,10 @@ def rebuild(
             outcome = rounds.run(
                 ghost, graph, tests, hide, expect, number=number, fetch=bool(settings.substituters), progress=progress
             )
-        # What an earlier round proved from good inputs stands; later rounds are about `todo` alone.
+        # What an earlier round proved from good inputs stands. What was built only because it refers to an output under
+        # test proves nothing: nobody asked, and no later round tells whether it differs by itself.
         wanted = graph.outputs(tests)
-        evidence |= {path: seen for path, seen in outcome.evidence.items() if number == 1 or path in wanted}
+        evidence |= {path: seen for path, seen in outcome.evidence.items() if path in wanted}
         references |= outcome.references
         builders += outcome.builders
         strays |= set(outcome.strays)
