@@ -101,7 +101,7 @@ def _opened(database: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(database)) as connection:
             yield connection
     except sqlite3.Error as error:
-        raise GhostError(f"the copied database cannot be used: {error}", place=str(database)) from error
+        raise GhostError(f"the ghost's database cannot be used: {error}", place=str(database)) from error
 
 
 def _wanted(connection: sqlite3.Connection, paths: Iterable[str]) -> None:

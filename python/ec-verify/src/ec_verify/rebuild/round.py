@@ -49,7 +49,7 @@ class RoundOutcome:
 def hidden(seed: Ghost, graph: Graph, tests: frozenset[str]) -> tuple[set[str], dict[str, str]]:
     """Return the paths that must go so that *tests* can be built, and the tests that cannot be, with the reason.
 
-    The set is closed upward in the copied database. A derivation that names an output as a source
+    The set is closed upward in the ghost's database. A derivation that names an output as a source
     would have to go with it, and then nothing could be built: such tests are left out.
     """
     refused: dict[str, str] = {}

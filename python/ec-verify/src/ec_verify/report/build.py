@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ec_closure import dsse, intoto, vsa
 from ec_closure.hashes import Hash
 from ec_closure.intoto import Subject
 from ec_closure.report import (
-    PREDICATE_TYPE,
     ManifestReference,
     Report,
     RunOutput,
     VerifierIdentity,
     pack_verdicts,
+    statement,
 )
 
 if TYPE_CHECKING:
@@ -100,9 +98,7 @@ def subject(outcome: Outcome) -> Subject:
 def signed(output: RunOutput, about: Subject, signer: Signer) -> bytes:
     """Return the DSSE envelope of the report."""
     fields = {name: getattr(output, name) for name in Report.__struct_fields__}
-    predicate = msgspec.to_builtins(Report(**fields))
-    statement = intoto.Statement(subject=(about,), predicate_type=PREDICATE_TYPE, predicate=predicate)
-    return dsse.sign(intoto.encode(statement), intoto.PAYLOAD_TYPE, [signer])
+    return dsse.sign(statement(Report(**fields), about), intoto.PAYLOAD_TYPE, [signer])
 
 
 def signed_summary(output: RunOutput, about: Subject, signer: Signer, report_digest: str) -> bytes | None:
