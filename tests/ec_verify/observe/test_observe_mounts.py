@@ -105,3 +105,21 @@ def test_without_proc_there_is_no_answer(tmp_path: Path, monkeypatch: pytest.Mon
 
     with pytest.raises(LocalError, match="no mounts"):
         observe()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "image"),
+    [
+        (["ext4"], False),
+        ([], False),
+        (["squashfs"], True),
+        (["ext4", "overlay"], True),
+        (["overlay", "ext4"], False),
+    ],
+)
+def test_a_store_is_an_image_by_what_is_mounted_last(tmp_path: Path, kinds: list[str], image: bool) -> None:  # noqa: FBT001 - a table's column
+    """Netboot and ISO systems have an overlay there; what lies below the last mount is not seen."""
+    location = StoreLocation(root=tmp_path)
+    found = [Mount(str(location.store), kind, "none", "/", "") for kind in kinds]
+
+    assert image == mounts.is_image(location, [*parse(REAL), *found])

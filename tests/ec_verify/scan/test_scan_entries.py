@@ -100,3 +100,17 @@ def test_a_lock_that_goes_while_it_is_looked_at_is_nobodys(tmp_path: Path, monke
     monkeypatch.setattr("pathlib.Path.iterdir", lambda _self: iter(listed))
 
     assert {"evil": "extra"} == statuses(tmp_path)
+
+
+def test_the_registration_of_an_image_is_known_and_a_program_of_that_name_is_not(tmp_path: Path) -> None:
+    """Netboot and ISO images keep the rows that are loaded at boot beside their store paths."""
+    file = tmp_path / "nix-path-registration"
+    file.write_bytes(b"rows")
+    file.chmod(0o444)
+    assert {} == statuses(tmp_path)
+
+    file.chmod(0o555)
+    assert {file.name: "extra"} == statuses(tmp_path)
+    file.unlink()
+    file.symlink_to("/etc/shadow")
+    assert {file.name: "extra"} == statuses(tmp_path)

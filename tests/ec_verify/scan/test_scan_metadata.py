@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -240,3 +241,28 @@ def _set(path: Path, name: str, value: bytes) -> None:
         if error.errno in (errno.EOPNOTSUPP, errno.EPERM):
             pytest.skip(f"this file system takes no {name}")
         raise
+
+
+def test_a_file_system_without_attributes_has_none(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A squashfs answers that it knows none: that is no reason not to read a path."""
+
+    def refuse(*_arguments: object, **_options: object) -> list[str]:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(os, "listxattr", refuse)
+    seen = observe(tree)
+
+    assert (None, ()) == (seen.problem, seen.anomalies)
+    assert seen.nar_hash is not None
+
+
+def test_the_time_that_images_carry_is_canonical_on_images_alone(tree: Path) -> None:
+    """Makers of squashfs and ISO images set every time stamp to the epoch itself; nothing else does."""
+    os.utime(tree / "text", (0, 0))
+    owner = Owner(os.geteuid(), (tree.lstat().st_gid,))
+    task = PathTask(path=PATH, physical=str(tree), store_dir=STORE, owner=owner)
+
+    assert ["text"] == [one.relative for one in look(task).anomalies]
+    assert () == look(replace(task, owner=owner.of_image())).anomalies
+    os.utime(tree / "text", (2, 2))
+    assert ["text"] == [one.relative for one in look(replace(task, owner=owner.of_image())).anomalies]

@@ -49,7 +49,7 @@ _KINDS = (
     Kind("EV202", "store path missing", "fail", "The closure is not whole. `nix-store --repair-path` from a trusted cache restores it."),
     Kind("EV203", "mode differs from the canonical one", "fail", "Nix makes files 0444 or 0555 and directories 0555. Somebody changed it."),
     Kind("EV204", "owner differs from the store's", "fail", "Somebody who is root changed the owner. Restore it and find out who."),
-    Kind("EV205", "time stamp differs from the canonical one", "warn", "Nix sets every time stamp to 1. Something wrote here afterwards."),
+    Kind("EV205", "time stamp differs from the canonical one", "warn", "Nix sets every time stamp to 1, makers of images (squashfs, ISO) to 0. Something wrote here afterwards."),
     Kind("EV206", "set-user-ID or set-group-ID bit", "fail", "No store path has these bits. Assume a back door."),
     Kind("EV207", "extended attribute, capability or ACL", "fail", "No store path carries these. Assume a back door."),
     Kind("EV208", "registered, but in no trusted manifest", "fail", "Find out who added it: `ec-verify explain PATH`. Allow it by `allowed_unlisted` in policy if it belongs there."),

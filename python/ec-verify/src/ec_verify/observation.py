@@ -229,9 +229,10 @@ def _moved(rows: dict[str, PathInfo], now: dict[str, PathInfo], moving: set[str]
 
 def _directory(location: StoreLocation) -> tuple[Owner, list[Oddity]]:
     try:
-        return inspect_store(location.store)
+        owner, oddities = inspect_store(location.store)
     except OSError as error:
         raise _unreadable(location, error) from error
+    return (owner.of_image() if mounts.is_image(location, mounts.observe()) else owner), oddities
 
 
 def _entries(location: StoreLocation, paths: Iterable[str]) -> tuple[Entry, ...]:

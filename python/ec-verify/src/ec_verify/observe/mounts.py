@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _FIXED = 6
+_IMAGES = frozenset({"squashfs", "erofs", "iso9660", "overlay"})
 _ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
 
 
@@ -64,6 +65,16 @@ def over_store(location: StoreLocation, mounts: list[Mount]) -> list[Mount]:
         for mount in mounts
         if mount.point.startswith(prefix)
     ]
+
+
+def is_image(location: StoreLocation, mounts: list[Mount]) -> bool:
+    """Tell whether the store lies on an image that was made as a whole, or on an overlay over one.
+
+    That is so on netboot and ISO systems (pitfall P41). The last mount on the store directory is what is seen there.
+    """
+    store = os.path.realpath(location.store)
+    kinds = [mount.kind for mount in mounts if mount.point == store]
+    return bool(kinds) and kinds[-1] in _IMAGES
 
 
 def observe() -> list[Mount]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _IN_FLIGHT = re.compile(
     r"(\.tmp-|\.tmp-link-|tmp-|nix-)[0-9]+-[0-9]+|[0-9a-z]{32}-[0-9A-Za-z+._?=-]+\.(lock|chroot|check)|trash"
 )
+# What NixOS' netboot and ISO images keep beside the store paths of their squashfs: the rows that are loaded at boot.
+_IMAGE_REGISTRATION = "nix-path-registration"
+_EXECUTABLE = 0o7111
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ def unknown_entries(store: Path, known: Collection[str]) -> list[Entry]:
         except FileNotFoundError:
             continue
         if name == LINKS and stat.S_ISDIR(status.st_mode):
+            continue
+        if name == _IMAGE_REGISTRATION and stat.S_ISREG(status.st_mode) and not status.st_mode & _EXECUTABLE:
             continue
         found.append(Entry(name, "in flight" if _is_litter(name, status) else "extra"))
     return found

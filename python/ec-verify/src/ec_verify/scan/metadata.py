@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ec_closure.nar.inspect import xattr_names
@@ -33,6 +33,8 @@ _LABELS = frozenset(
 )
 # What Nix sets every time stamp to: one second after the epoch.
 _CANONICAL_TIME = 1_000_000_000
+# What makers of images set it to: the epoch itself.
+_IMAGE_TIME = 0
 _SET_ID = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX
 
 
@@ -47,10 +49,11 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who owns every entry of the store, and the groups that are innocent."""
+    """Who owns every entry of the store, the groups that are innocent, and the time stamps (ns) of what they made."""
 
     uid: int
     gids: tuple[int, ...]
+    times: tuple[int, ...] = (_CANONICAL_TIME,)
 
     @classmethod
     def of(cls, store: os.stat_result) -> Owner:
@@ -62,6 +65,10 @@ class Owner:
         if store.st_uid not in (0, os.geteuid()):
             return cls(os.geteuid(), (os.getegid(),))
         return cls(store.st_uid, tuple({store.st_gid, 0} if store.st_uid == 0 else {store.st_gid}))
+
+    def of_image(self) -> Owner:
+        """Return the same for a store that came as an image (squashfs, ISO), whose makers set every time stamp to 0."""
+        return replace(self, times=(_CANONICAL_TIME, _IMAGE_TIME))
 
 
 def inspector(owner: Owner, found: list[Anomaly]) -> Inspector:
@@ -78,18 +85,18 @@ def inspector(owner: Owner, found: list[Anomaly]) -> Inspector:
 
 def reporter(owner: Owner, report: Callable[[Anomaly], object]) -> Inspector:
     """Return an inspector that calls *report* with each anomaly."""
-    uid, gids = owner.uid, owner.gids
+    uid, gids, times = owner.uid, owner.gids, owner.times
 
     def inspect(relative: bytes, status: os.stat_result, fd: int | None, link: tuple[int, bytes] | None) -> None:
         mode = status.st_mode
         good = mode in (0o100444, 0o100555, 0o040555) or stat.S_ISLNK(mode)
-        if good and status.st_uid == uid and status.st_gid in gids and status.st_mtime_ns == _CANONICAL_TIME:
-            names = xattr_names(fd, link)
+        if good and status.st_uid == uid and status.st_gid in gids and status.st_mtime_ns in times:
+            names = attribute_names(fd, link)
             if not names:
                 return
         else:
-            names = xattr_names(fd, link)
-        for anomaly in _judge(relative, status, names, uid, gids):
+            names = attribute_names(fd, link)
+        for anomaly in _judge(relative, status, names, owner):
             report(anomaly)
 
     return inspect
@@ -98,17 +105,25 @@ def reporter(owner: Owner, report: Callable[[Anomaly], object]) -> Inspector:
 def strange_attributes(fd: int | None, link: tuple[int, bytes] | None) -> list[str]:
     """Return the names of an entry's extended attributes that are no security module's label, sorted.
 
-    Arguments as of `ec_closure.nar.inspect.xattr_names`; none where the file system has none. Raises OSError.
+    Arguments as of `ec_closure.nar.inspect.xattr_names`. Raises OSError.
+    """
+    return sorted(set(attribute_names(fd, link)) - _LABELS)
+
+
+def attribute_names(fd: int | None, link: tuple[int, bytes] | None) -> list[str]:
+    """Return the names of an entry's extended attributes: none where the file system knows none (squashfs, tmpfs links).
+
+    Arguments as of `ec_closure.nar.inspect.xattr_names`. Raises OSError.
     """
     try:
-        return sorted(set(xattr_names(fd, link)) - _LABELS)
+        return xattr_names(fd, link)
     except OSError as error:
         if error.errno == errno.ENOTSUP:
             return []
         raise
 
 
-def _judge(relative: bytes, status: os.stat_result, names: list[str], uid: int, gids: tuple[int, ...]) -> list[Anomaly]:
+def _judge(relative: bytes, status: os.stat_result, names: list[str], owner: Owner) -> list[Anomaly]:
     where = relative.decode(errors="backslashreplace")
     mode = status.st_mode
     found = []
@@ -118,9 +133,10 @@ def _judge(relative: bytes, status: os.stat_result, names: list[str], uid: int, 
         plain = stat.S_IMODE(mode) & ~_SET_ID
         if plain not in ((0o555,) if stat.S_ISDIR(mode) else (0o444, 0o555)):
             found.append(Anomaly("mode", where, f"mode {stat.S_IMODE(mode):04o}"))
-    if status.st_uid != uid or status.st_gid not in gids:
-        found.append(Anomaly("owner", where, f"owner {status.st_uid}:{status.st_gid}, not {uid}:{gids[0]}"))
-    if status.st_mtime_ns != _CANONICAL_TIME:
+    if status.st_uid != owner.uid or status.st_gid not in owner.gids:
+        expected = f"{owner.uid}:{owner.gids[0]}"
+        found.append(Anomaly("owner", where, f"owner {status.st_uid}:{status.st_gid}, not {expected}"))
+    if status.st_mtime_ns not in owner.times:
         found.append(Anomaly("mtime", where, f"time stamp {status.st_mtime}"))
     strange = sorted(set(names) - _LABELS)
     if strange:
