@@ -111,7 +111,7 @@ def strange_attributes(fd: int | None, link: tuple[int, bytes] | None) -> list[s
 
 
 def attribute_names(fd: int | None, link: tuple[int, bytes] | None) -> list[str]:
-    """Return the names of an entry's extended attributes: none where the file system knows none (squashfs, tmpfs links).
+    """Return the names of an entry's extended attributes, none where the file system has no such thing (squashfs).
 
     Arguments as of `ec_closure.nar.inspect.xattr_names`. Raises OSError.
     """
