@@ -10,6 +10,7 @@ from ec_closure.report import Finding
 from ec_verify.text import clip, one_line, printable
 
 if TYPE_CHECKING:
+    from ec_closure.findings import Severity
     from ec_closure.manifest import Manifest, PathRecord
     from ec_closure.policy import Level, Policy
     from ec_closure.report import Coverage, Freshness, Listed, Observed, Overall, PathVerdict
@@ -38,14 +39,14 @@ class Case:
         """The trusted manifest of the running system."""
         return self.trust.manifest
 
-    def finding(self, code: str, message: str, path: str | None = None) -> Finding:
-        """Return a finding with the severity that policy gives it.
+    def finding(self, code: str, message: str, path: str | None = None, *, weight: Severity | None = None) -> Finding:
+        """Return a finding with the severity that policy gives it, else *weight*, else the catalogue's.
 
         Message and path may hold whatever lies on the disk: here they become fit for terminal and report.
         """
         return Finding(
             code=code,
-            severity=self.policy.severity_of(code),
+            severity=self.policy.severity.get(code, weight or KINDS[code].severity),
             message=one_line(message, _MAX_MESSAGE) or KINDS[code].title,
             hint=KINDS[code].hint,
             path=clip(printable(path), _MAX_PATH) if path else None,
