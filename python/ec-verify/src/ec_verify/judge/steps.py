@@ -63,7 +63,7 @@ def judge_running(case: Case) -> Iterable[Finding]:
     if seen.current is None:
         yield case.finding("EV301", "no link says which system runs")
     trusted = {manifest.system.out_path for manifest in case.trust.others}
-    if seen.profile != seen.current:
+    if seen.has_profile and seen.profile != seen.current:
         if seen.profile in trusted:
             yield case.finding("EV304", f"the profile names another trusted system: {seen.profile}", seen.profile)
         else:
