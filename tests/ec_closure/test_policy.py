@@ -46,6 +46,8 @@ reason = "last of all"
 expires = 2025-01-01
 """
 
+ACCEPT = "[[accept]]\ncode='{}'\npattern='x'\nowner='o'\nreason='r'\nexpires=2027-01-01"
+
 
 def decode(text: str) -> Policy:
     """Decode a policy."""
@@ -122,6 +124,27 @@ class TestReading:
         assert policy.matches(name, ("none", pattern)) is fits
         assert not policy.matches(name, ())
 
+    @pytest.mark.parametrize("pattern", ["[abc]", "[!a]", "[]a]", "[!]a]", "[[]", "a]", "[a-z]*[0-9]", "[[a]"])
+    def test_brackets_that_are_closed_are_no_mistake(self, pattern: str) -> None:
+        """Nor is one that stands for itself."""
+        assert (pattern,) == decode(f"systems = ['{pattern}']").systems
+
+    @pytest.mark.parametrize(
+        ("path", "about"),
+        [
+            ("/nix/store/00000000000000000000000000000000-tool-1.2", "tool-1.2"),
+            ("/nix/store/00000000000000000000000000000000-tool-1.2/bin/tool", "tool-1.2"),
+            ("/nix/store/lost+found", "lost+found"),
+            ("/nix/store/.links/0abc", ".links"),
+            ("/nix/storehouse/x", "/nix/storehouse/x"),
+            ("/etc/passwd", "/etc/passwd"),
+            (None, ""),
+        ],
+    )
+    def test_a_finding_is_about_a_name_or_a_path(self, path: str | None, about: str) -> None:
+        """Hashes change with every release: a name does not."""
+        assert about == policy.subject(path, "/nix/store")
+
     def test_a_pattern_cannot_stall(self) -> None:
         """Many stars on a long name that almost fits: matched without trying every way to divide it."""
         assert not policy.matches("a" * 200 + "b", ("*a" * 100 + "*c",))
@@ -170,6 +193,14 @@ class TestRefused:
                 "p.toml: unreproducible[0].expires",
                 "Expected `date`",
             ),
+            ("systems = ['a[b']", "p.toml: systems[0]", "'a[b' has a bracket that is not closed"),
+            ("[metadata]\ntimes = ['[]']", "p.toml: metadata.times[0]", "not closed"),
+            ("[metadata]\ngroups = [-1]", "p.toml: metadata.groups[0]", ">= 0"),
+            ("[metadata]\nmodes = ['*']", "p.toml: metadata", "unknown field `modes`"),
+            (ACCEPT.format("EV299"), "p.toml: accept[0].code", "no finding has the code 'EV299'"),
+            (ACCEPT.format("EV504"), "p.toml: accept[0].code", "EV504 speaks of entries of this file"),
+            (ACCEPT.format("EV910"), "p.toml: accept[0].code", "cannot be accepted"),
+            (ACCEPT.format("EV201").replace("'x'", "'[!'"), "p.toml: accept[0].pattern", "not closed"),
             ("cache_keys = ['cache.test-1']", "p.toml: cache_keys", "name:base64"),
             ("cache_keys = ['cache.test-1:AAAA']", "p.toml: cache_keys", "has 3 bytes, not 32"),
             (f"cache_keys = ['{KEY}', '{OTHER_KEY}']", "p.toml: cache_keys", "two different public keys"),

@@ -43,7 +43,9 @@ DOCUMENTED: dict[str, dict[str, type[msgspec.Struct]]] = {
     "policy.md": {
         "Top level": policy.Policy,
         "`[freshness]`": policy.Freshness,
+        "`[metadata]`": policy.Metadata,
         "`[[unreproducible]]`": policy.Unreproducible,
+        "`[[accept]]`": policy.Accepted,
     },
 }
 TABLES = [(file, heading, kind) for file, tables in DOCUMENTED.items() for heading, kind in tables.items()]
@@ -77,8 +79,12 @@ def type_of(hint: Any) -> str:
         (inner,) = (one for one in arguments if one is not type(None))
         # An address that is not given has no default to fall back on: its own row says "none".
         return type_of(inner) + ("" if inner == config.Url else " or none")
+    if origin is tuple and get_origin(arguments[0]) is Annotated and get_args(arguments[0])[0] is int:
+        return "list of numbers"
     if origin is tuple:
         return "list of tables" if isinstance(arguments[0], type) else "list of texts"
+    if hint is bool:
+        return "true or false"
     if origin is dict:
         return f"table of {type_of(arguments[1])}"
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
@@ -97,6 +103,8 @@ def default_of(field: msgspec.structs.FieldInfo) -> str:
         return "see below"
     if value is None:
         return "none"
+    if isinstance(value, bool):
+        return f"`{value}`".lower()
     return f"`{value}`" if value not in ("", (), {}) else "empty"
 
 

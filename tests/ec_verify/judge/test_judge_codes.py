@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from ec_closure.findings import KINDS
 from ec_closure.hashes import Hash
 from ec_closure.policy import LEVELS
-from ec_closure.signing import SecretKey
-from ec_closure.store_db_audit import Audit, Flaw
 from ec_verify.model import Problem
 from ec_verify.observe.mounts import Mount
 from ec_verify.scan.entries import Entry
@@ -41,7 +40,15 @@ def _passed_on(code: str, step: str) -> Callable[[Scene, type[Names]], object]:
     }[step]
 
 
-CACHE = SecretKey("cache.invalid-1", bytes(32))
+def _specialised(scene: Scene, names: type[Names]) -> None:
+    """Run a specialisation of the signed system, which is its tool."""
+    assert scene.case.manifest is not None
+    system = msgspec.structs.replace(scene.case.manifest.system, specialisations={"debug": names.tool})
+    manifest = msgspec.structs.replace(scene.case.manifest, system=system)
+    scene.trust(manifest=manifest, specialisation="debug").run(current=names.tool, booted=names.tool)
+
+
+_ACCEPTED = {"code": "EV205", "pattern": "tool", "owner": "builds", "reason": "known", "expires": "2027-11-20"}
 
 PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
     **{code: _passed_on(code, "trust") for code in (f"EV10{digit}" for digit in range(1, 9))},
@@ -52,6 +59,8 @@ PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
     "EV113": _passed_on("EV113", "trust"),
     "EV114": _passed_on("EV114", "trust"),
     "EV115": _passed_on("EV115", "trust"),
+    "EV116": lambda scene, _names: scene.policy(systems=("another",)),
+    "EV117": _specialised,
     "EV201": lambda scene, names: scene.look(names.tool, nar_hash=names.sri("evil")),
     "EV202": lambda scene, names: scene.look(names.tool, nar_hash=None, problem="missing"),
     "EV203": _anomaly("mode"),
@@ -66,14 +75,6 @@ PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
     "EV212": lambda scene, names: scene.row(names.tool, nar_size=1),
     "EV213": lambda scene, names: scene.look(names.tool, nar_hash=None, problem="unreadable"),
     "EV214": lambda scene, _names: scene.observe(entries=(Entry("trash", "in flight"),)),
-    "EV215": lambda scene, _names: scene.observe(
-        database=Audit((Flaw("program", "the trigger evil is none of Nix's"),))
-    ),
-    "EV216": lambda scene, names: (
-        scene.policy(cache_keys=[CACHE.public.render()]),
-        scene.row(names.editor, signatures=(CACHE.sign(b"something else"),)),
-    ),
-    "EV217": lambda scene, names: scene.row(names.text, ultimate=True),
     "EV301": lambda scene, _names: scene.run(current=None),
     "EV302": lambda scene, names: scene.run(profile=names.tool),
     "EV303": lambda scene, names: scene.observe(mounts=(Mount(names.tool, "tmpfs", "tmpfs", "/", "rw"),)),
@@ -101,6 +102,9 @@ PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
     "EV505": _passed_on("EV505", "observation"),
     "EV506": _passed_on("EV506", "rebuild"),
     "EV901": lambda scene, _names: scene.set(self_test="a flipped byte was not seen"),
+    "EV910": lambda scene, _names: scene.policy(accept=(_ACCEPTED | {"expires": "2026-11-19"},)),
+    "EV911": lambda scene, _names: scene.policy(accept=(_ACCEPTED | {"expires": "2026-11-20"},)),
+    "EV912": lambda scene, _names: scene.policy(accept=(_ACCEPTED,)),
 }
 
 

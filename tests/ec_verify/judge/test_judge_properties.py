@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from securesystemslib.signer import CryptoSigner
 
 from ec_closure import dsse, intoto, report
-from ec_closure.policy import LEVELS
+from ec_closure.policy import LEVELS, NO_RULES
 from ec_verify.config import Config, Settings
 from ec_verify.judge import judge
 from ec_verify.model import Problem
@@ -140,7 +140,7 @@ def test_every_judgement_makes_a_report_that_its_readers_accept(
 def test_damage_never_makes_a_bad_run_pass(data: st.DataObject, cases: st.SearchStrategy[Case]) -> None:
     """Whoever breaks more gets no better verdict, as long as policy does not say that it does not matter."""
     case = data.draw(cases)
-    case = replace(case, policy=msgspec.structs.replace(case.policy, severity={}))
+    case = replace(case, policy=msgspec.structs.replace(case.policy, severity={}, accept=(), metadata=NO_RULES))
     before = judge(case).verdict
     after = judge(DAMAGES[data.draw(st.sampled_from(sorted(DAMAGES)))](case, data.draw(_paths(case)))).verdict
 

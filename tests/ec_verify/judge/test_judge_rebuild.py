@@ -42,7 +42,7 @@ def test_an_unexplained_difference_fails_unless_policy_says_otherwise(differing:
 
 def test_a_known_difference_is_information_with_its_reason(differing: Scene) -> None:
     """The register explains: even where EV501 fails otherwise, a known path does not."""
-    differing.policy(severity={"EV501": "fail"}, unreproducible=[entry()])
+    differing.policy(severity={"EV501": "fail"}, unreproducible=[entry(expires="2027-11-20")])
 
     (finding,) = differing.judge().findings
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ec_closure.nar.hash import hash_path
+from ec_closure.policy import Metadata
 from ec_verify.scan.metadata import MAX_ANOMALIES, Owner
 from ec_verify.scan.path import PathObservation, PathTask, look
 
@@ -266,3 +267,20 @@ def test_the_time_that_images_carry_is_canonical_on_images_alone(tree: Path) -> 
     assert () == look(replace(task, owner=owner.of_image())).anomalies
     os.utime(tree / "text", (2, 2))
     assert ["text"] == [one.relative for one in look(replace(task, owner=owner.of_image())).anomalies]
+
+
+@pytest.mark.root
+def test_policy_allows_groups_and_attributes_and_nothing_beside_them(tree: Path) -> None:
+    """A rule for one group or name lets no other through, and no number of allowed ones hides another."""
+    owner = Owner(os.geteuid(), (tree.lstat().st_gid,)).under(Metadata(groups=(4242,), attributes=("user.backup.*",)))
+    os.chown(tree / "text", -1, 4242)
+    for name in ("user.backup.a", "user.backup.b"):
+        os.setxattr(tree / "text", name, b"1")
+    task = PathTask(path=PATH, physical=str(tree), store_dir=STORE, owner=owner)
+    assert () == look(task).anomalies
+
+    os.chown(tree / "text", -1, 4243)
+    os.setxattr(tree / "text", "user.other", b"1")
+
+    assert {("owner", "text"), ("xattr", "text")} == {(one.kind, one.relative) for one in look(task).anomalies}
+    assert {"user.other"} == {one.detail for one in look(task).anomalies if one.kind == "xattr"}

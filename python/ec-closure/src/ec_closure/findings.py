@@ -44,6 +44,8 @@ _KINDS = (
     Kind("EV113", "no trust root", "warn", "This image pins no root. Nothing can be proven until `trust.root` names one."),
     Kind("EV114", "remembered trust state unusable", "warn", "Files in the state directory's `trust` were damaged or removed: rollback protection starts anew once they are deleted."),
     Kind("EV115", "clock behind signed time", "fail", "The clock is earlier than metadata that this node has verified: expiry cannot be judged. Set the clock."),
+    Kind("EV116", "system not allowed by policy", "fail", "CI signed it, but not for this node. Switch to a system that `systems` in policy names, or add this one."),
+    Kind("EV117", "a specialisation runs", "info", "It is part of the signed system. `allow_specialisations = false` in policy forbids it."),
     # Bytes
     Kind("EV201", "bytes differ from what CI signed", "fail", "Take the node out of service; `ec-verify explain PATH` shows the difference."),
     Kind("EV202", "store path missing", "fail", "The closure is not whole. `nix-store --repair-path` from a trusted cache restores it."),
@@ -59,9 +61,6 @@ _KINDS = (
     Kind("EV212", "database disagrees with the manifest", "fail", "A row or a reference was edited. Garbage collection may delete what is in use."),
     Kind("EV213", "path cannot be read", "warn", "A disk error or missing rights: see the kernel's log."),
     Kind("EV214", "unknown entry in the closure's way", "info", "An operation of Nix is under way, or left this behind."),
-    Kind("EV215", "database holds what Nix never writes", "fail", "A trigger, a view, a dangling reference or a damaged index: rows change or hide by themselves. Restore the database from a trusted dump."),
-    Kind("EV216", "forged or malformed signature in the database", "fail", "A row claims the signature of a key in `cache_keys` that never signed it. Find out who wrote the row."),
-    Kind("EV217", "database tells another origin than CI", "warn", "Where a path comes from is not signed: Nix may take it for built here, or not ask for signatures. Its bytes are judged by themselves."),
     # Running state
     Kind("EV301", "running system is not the one examined", "fail", "`/run/current-system` points elsewhere than the profile's generation."),
     Kind("EV302", "profile points elsewhere", "fail", "The system profile does not name the running system: the next boot runs something else."),
@@ -85,6 +84,9 @@ _KINDS = (
     Kind("EV506", "the ghost store is not private", "warn", "A canary left the ghost store; nothing was built. Tell us."),
     # The verifier itself
     Kind("EV901", "self-test failed", "warn", "The verifier did not see a tamper that it planted itself. Do not trust its other words."),
+    Kind("EV910", "an acceptance in policy has expired", "fail", "Look at what it covers; then renew the entry with a reason, or remove it."),
+    Kind("EV911", "an entry of policy expires soon", "info", "After its day every run fails: mend what it covers, or renew it with a reason."),
+    Kind("EV912", "an entry of policy covers nothing", "info", "What it excused is gone, or was never here: remove it, so that it excuses nothing later."),
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.code: kind for kind in _KINDS}

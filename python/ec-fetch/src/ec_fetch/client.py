@@ -119,7 +119,7 @@ class TrustClient:
         return list(self._closures)
 
     def find(self, toplevel: str) -> ClosureTarget:
-        """Return the manifest of *toplevel* with the highest release version.
+        """Return the manifest of *toplevel*, or that it is a specialisation of, with the highest release version.
 
         Raises `NoTargetError`; `MetadataError` when two of one version disagree.
         """
@@ -128,7 +128,7 @@ class TrustClient:
     def find_all(self, toplevels: Iterable[str]) -> dict[str, ClosureTarget]:
         """Return `find` for each of *toplevels* that is described; those that are not are left out."""
         known = self.closures()
-        described = {closure.toplevel for closure in known}
+        described = {path for closure in known for path in (closure.toplevel, *closure.specialisations)}
         return {toplevel: choose(known, toplevel) for toplevel in toplevels if toplevel in described}
 
     def download(self, target: ClosureTarget) -> bytes:

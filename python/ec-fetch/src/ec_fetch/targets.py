@@ -26,7 +26,10 @@ _NAME = re.compile(rf"({_SEGMENT})/({_SEGMENT})")
 
 @dataclass(frozen=True)
 class ClosureTarget:
-    """The published manifest of one system. *name* is ``<tag>/<asset>``; *length* in bytes, *sha256* in hexadecimal."""
+    """The published manifest of one system. *name* is ``<tag>/<asset>``; *length* in bytes, *sha256* in hexadecimal.
+
+    *specialisations* are other systems that it describes, since they are part of this one.
+    """
 
     name: str
     tag: str
@@ -35,6 +38,7 @@ class ClosureTarget:
     system: str
     sha256: str
     length: int
+    specialisations: tuple[str, ...] = ()
 
 
 class _Custom(msgspec.Struct, frozen=True):
@@ -43,6 +47,7 @@ class _Custom(msgspec.Struct, frozen=True):
     toplevel: StorePathText
     version: Count
     system: Text
+    specialisations: dict[str, StorePathText] = {}
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -81,9 +86,13 @@ def standing(targets: Targets, known: Iterable[ClosureTarget]) -> Standing:
 def choose(known: Iterable[ClosureTarget], toplevel: str) -> ClosureTarget:
     """Return the closure of *toplevel* with the highest release version.
 
-    Raises `NoTargetError`, or `MetadataError` when two of that version disagree about the bytes.
+    A system's own manifest goes before one that knows it as a specialisation. Raises `NoTargetError`, or
+    `MetadataError` when two of that version disagree about the bytes.
     """
+    known = list(known)
     matching = [closure for closure in known if closure.toplevel == toplevel]
+    if not matching:
+        matching = [closure for closure in known if toplevel in closure.specialisations]
     if not matching:
         raise NoTargetError(
             "no signed manifest describes this system",
@@ -125,4 +134,5 @@ def _closure(name: str, target: TargetFile) -> ClosureTarget:
         system=custom.system,
         sha256=sha256,
         length=target.length,
+        specialisations=tuple(sorted(custom.specialisations.values())),
     )

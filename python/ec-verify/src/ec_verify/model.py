@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ec_closure.store_db_audit import Audit
-
 if TYPE_CHECKING:
     from ec_closure.manifest import Manifest
     from ec_closure.store_db import PathInfo
@@ -34,12 +32,14 @@ class Problem:
 class TrustOutcome:
     """Step 1: the manifest of the running system, and what the metadata say about releases.
 
-    *others* are manifests of other generations on this node. *metadata_age* in seconds.
+    *others* are manifests of other generations on this node. *specialisation* names the one that runs, if one does.
+    *metadata_age* in seconds.
     """
 
     manifest: Manifest | None = None
     manifest_digest: str = ""
     target: str = ""
+    specialisation: str | None = None
     others: tuple[Manifest, ...] = ()
     metadata_age: int | None = None
     latest_version: int | None = None
@@ -55,8 +55,7 @@ class Observation:
     """Steps 2 and 3: what runs, and what lies on the disk. *rows* are those of the store database.
 
     *paths* has one entry for every path that was looked at. *oddities* are what is wrong with the store directory
-    itself and with what lies beside the paths. *partial* says why not all was looked at. *database* is what the store
-    database holds beside its rows.
+    itself and with what lies beside the paths. *partial* says why not all was looked at.
     """
 
     running: Running
@@ -67,7 +66,6 @@ class Observation:
     problems: tuple[Problem, ...] = ()
     partial: tuple[str, ...] = ()
     oddities: tuple[Oddity, ...] = ()
-    database: Audit = field(default_factory=Audit)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ec_closure.errors import LocalError
+from ec_closure.policy import NO_RULES
 from ec_closure.store_db import StoreDatabase
-from ec_closure.store_db_audit import Audit
 from ec_verify.location import base_name
 from ec_verify.model import Observation, Problem
 from ec_verify.observe import mounts
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ec_closure.manifest import Manifest
+    from ec_closure.policy import Metadata
     from ec_closure.store_db import PathInfo
     from ec_verify.location import StoreLocation
     from ec_verify.observe.running import Running
@@ -49,8 +50,6 @@ def tasks(
         row = rows.get(path)
         # Either speaks for the path: a signed size, or else that of its row.
         ca, references, size = signed.get(path, (row.ca, row.references, row.nar_size) if row else (None, (), 0))
-        if ca is None and row is not None:
-            ca = row.ca  # of what is signed: an address that somebody made up is then seen not to fit
         found.append(
             PathTask(
                 path=path,
@@ -71,6 +70,7 @@ def observe(
     seen: Running,
     manifests: tuple[Manifest, ...],
     *,
+    rules: Metadata = NO_RULES,
     total: Callable[[int], None] = lambda _bytes: None,
     advance: Callable[[int], None] = lambda _bytes: None,
     patience: Patience | None = None,
@@ -81,9 +81,8 @@ def observe(
     asked again about what vanished, changed or came, and those paths are looked at again, until nothing moves or
     *patience* ends; what then still differs is an observation, and what is then still held by others is said to be.
     """
-    owner, oddities = _directory(location)
+    owner, oddities = _directory(location, rules)
     rows, problems = _rows(location)
-    audit, unaudited = _audit(location)
     todo = tasks(location, rows, manifests, owner)
     total(sum(task.size for task in todo))
     moment = _Moment(location, manifests, owner, rows, look_at_all(todo, advance=advance), problems)
@@ -95,21 +94,24 @@ def observe(
         rows=moment.rows,
         entries=entries,
         paths=moment.paths,
-        problems=moment.problems or unaudited,
+        problems=moment.problems,
         partial=(*partial, *unread),
         oddities=(*oddities, *strange),
-        database=audit,
     )
 
 
 def look_again(
-    location: StoreLocation, rows: dict[str, PathInfo], manifests: tuple[Manifest, ...], paths: Iterable[str]
+    location: StoreLocation,
+    rows: dict[str, PathInfo],
+    manifests: tuple[Manifest, ...],
+    paths: Iterable[str],
+    rules: Metadata = NO_RULES,
 ) -> dict[str, PathObservation]:
     """Look at *paths* once more, as `observe` did; a path that changes under the look gets a second one.
 
     Raises `LocalError` when there is no store any more.
     """
-    owner, _ = _directory(location)
+    owner, _ = _directory(location, rules)
     wanted = set(paths)
     todo = [task for task in tasks(location, rows, manifests, owner) if task.path in wanted]
     looks = look_at_all(todo)
@@ -226,23 +228,15 @@ def _rows(location: StoreLocation) -> tuple[dict[str, PathInfo], tuple[Problem, 
         return {}, (Problem("EV211", f"the store database cannot be read: {error}"),)
 
 
-def _audit(location: StoreLocation) -> tuple[Audit, tuple[Problem, ...]]:
-    try:
-        with StoreDatabase.open(location.state, store_dir=location.store_dir) as database:
-            return database.audit(), ()
-    except LocalError as error:
-        return Audit(), (Problem("EV215", f"the store database cannot be audited: {error}"),)
-
-
 def _moved(rows: dict[str, PathInfo], now: dict[str, PathInfo], moving: set[str]) -> dict[str, PathInfo]:
     """Return *rows* with what the database says *now* of the paths that are *moving*."""
     kept = {path: row for path, row in rows.items() if path not in moving}
     return kept | {path: now[path] for path in moving & now.keys()}
 
 
-def _directory(location: StoreLocation) -> tuple[Owner, list[Oddity]]:
+def _directory(location: StoreLocation, rules: Metadata) -> tuple[Owner, list[Oddity]]:
     try:
-        owner, oddities = inspect_store(location.store)
+        owner, oddities = inspect_store(location.store, rules)
     except OSError as error:
         raise _unreadable(location, error) from error
     return (owner.of_image() if mounts.is_image(location, mounts.observe()) else owner), oddities

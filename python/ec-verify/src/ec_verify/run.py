@@ -64,7 +64,7 @@ class Outcome:
 
 def run(settings: Settings, request: Request, progress: Progress) -> Outcome:
     """Carry out one run. Raises `EcError` when there is nothing to judge: no store, no usable configuration."""
-    location = settings.config.location
+    location, rules = settings.config.location, settings.policy.metadata
     # 0. Self-test
     failure = self_test()
     # 1. Trust. What runs must be known first, since the manifest is that of the running system.
@@ -86,10 +86,12 @@ def run(settings: Settings, request: Request, progress: Progress) -> Outcome:
         before = watch.snapshot(location, examined)
         # 2. Observe, 3. Bytes
         with progress.stage("bytes: hashing the store", unit="bytes") as stage:
-            observed = observations.observe(location, seen, manifests, total=stage.total, advance=stage.advance)
+            observed = observations.observe(
+                location, seen, manifests, rules=rules, total=stage.total, advance=stage.advance
+            )
         # 4. Source, 5. Rebuild
         evaluation, rebuilt, version = _source_and_rebuild(settings, request, trust, observed, progress)
-        moved = watch.moved(location, manifests, before, observed)
+        moved = watch.moved(location, manifests, before, observed, rules)
     if moved:
         problem = Problem(
             "EV505", f"{len(moved)} examined paths changed during the run, the first {moved[0]}", moved[0]

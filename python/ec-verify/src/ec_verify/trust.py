@@ -112,7 +112,7 @@ def establish(
         if given is not None and outcome.manifest is not None:
             _compare(given, outcome, problems)
         wanted = dict.fromkeys(path for path in generations if path != toplevel)
-        others = _others(client, list(wanted)[:_MAX_GENERATIONS], problems)
+        others = _others(client, list(wanted)[:_MAX_GENERATIONS], outcome.target, problems)
     return replace(outcome, others=others, problems=tuple(problems))
 
 
@@ -175,6 +175,7 @@ def _manifest(client: TrustClient, toplevel: str, outcome: TrustOutcome, problem
     try:
         target = client.find(toplevel)
         manifest = _fetch(client, target)
+        specialisation = _specialisation(manifest, toplevel, target.name)
     except EcError as error:
         problems.append(problem(error))
         return outcome
@@ -184,6 +185,7 @@ def _manifest(client: TrustClient, toplevel: str, outcome: TrustOutcome, problem
         manifest=manifest,
         manifest_digest=target.sha256,
         target=target.name,
+        specialisation=specialisation,
         newer_releases=sum(version > target.version for version in versions),
     )
 
@@ -199,6 +201,16 @@ def _fetch(client: TrustClient, target: ClosureTarget) -> Manifest:
     return manifest
 
 
+def _specialisation(manifest: Manifest, toplevel: str, what: str) -> str | None:
+    """Return the name of the manifest's specialisation that *toplevel* is, None when it is the system itself."""
+    if manifest.system.out_path == toplevel:
+        return None
+    for name, path in manifest.system.specialisations.items():
+        if path == toplevel:
+            return name
+    raise ManifestError(f"does not know the specialisation {toplevel}, as its metadata say", place=what)
+
+
 def _compare(given: ManifestFile, outcome: TrustOutcome, problems: list[Problem]) -> None:
     digest = hashlib.sha256(read_file(given.path, manifests.MAX_COMPRESSED)).hexdigest()
     if digest != outcome.manifest_digest:
@@ -209,11 +221,16 @@ def _compare(given: ManifestFile, outcome: TrustOutcome, problems: list[Problem]
         )
 
 
-def _others(client: TrustClient, generations: list[str], problems: list[Problem]) -> tuple[Manifest, ...]:
+def _others(client: TrustClient, generations: list[str], known: str, problems: list[Problem]) -> tuple[Manifest, ...]:
+    """Return the manifests of *generations*, each once, and not that of the target called *known* again."""
     found: list[Manifest] = []
+    seen = {known}
     for toplevel in dict.fromkeys(generations):
         try:
-            found.extend(_fetch(client, target) for target in client.find_all([toplevel]).values())
+            for target in client.find_all([toplevel]).values():
+                if target.name not in seen:
+                    seen.add(target.name)
+                    found.append(_fetch(client, target))
         except EcError as error:
             problems.append(problem(error))
     return tuple(found)

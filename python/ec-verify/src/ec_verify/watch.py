@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ec_closure.errors import LocalError
+from ec_closure.policy import NO_RULES
 from ec_closure.store_db import StoreDatabase
 from ec_verify.observation import look_again
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ec_closure.manifest import Manifest
+    from ec_closure.policy import Metadata
     from ec_verify.location import StoreLocation
     from ec_verify.model import Observation
 
@@ -50,6 +52,7 @@ def moved(
     manifests: tuple[Manifest, ...],
     before: dict[str, tuple[object, ...]],
     observed: Observation,
+    rules: Metadata = NO_RULES,
 ) -> list[str]:
     """Return the paths of *before* that are not any more as they were *observed*, sorted.
 
@@ -59,5 +62,5 @@ def moved(
     suspects = changed(before, after)
     # The row comes first in an identity: nothing honest changes that one.
     same_row = [path for path in suspects if before[path][0] == after[path][0]]
-    looks = look_again(location, observed.rows, manifests, same_row) if same_row else {}
+    looks = look_again(location, observed.rows, manifests, same_row, rules) if same_row else {}
     return [path for path in suspects if path not in looks or looks[path] != observed.paths.get(path)]

@@ -110,7 +110,14 @@ def _closure(path: Path, tag: str, version: int) -> tuple[Asset, manifest.Manife
             place=str(path),
             hint=f"it must describe {tag} version {version}, which is published",
         )
-    custom = {"toplevel": described.system.out_path, "version": version, "system": described.system.name}
+    custom: dict[str, Any] = {
+        "toplevel": described.system.out_path,
+        "version": version,
+        "system": described.system.name,
+    }
+    if described.system.specialisations:
+        # A node that runs one of them asks for it by its own path.
+        custom["specialisations"] = dict(sorted(described.system.specialisations.items()))
     return Asset(path.name, hashlib.sha256(data).hexdigest(), len(data), data=data, custom=custom), described
 
 

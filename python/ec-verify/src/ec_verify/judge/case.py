@@ -6,17 +6,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ec_closure.findings import KINDS
+from ec_closure.policy import subject, today
 from ec_closure.report import Finding
 from ec_verify.text import clip, one_line, printable
 
 if TYPE_CHECKING:
-    from ec_closure.findings import Severity
+    import datetime
+
     from ec_closure.manifest import Manifest, PathRecord
     from ec_closure.policy import Level, Policy
     from ec_closure.report import Coverage, Freshness, Listed, Observed, Overall, PathVerdict
     from ec_verify.model import Evaluation, Observation, Problem, Rebuild, TrustOutcome
 
 _MAX_MESSAGE = 1000
+_MAX_NOTE = 400
 _MAX_PATH = 1024
 
 
@@ -39,22 +42,57 @@ class Case:
         """The trusted manifest of the running system."""
         return self.trust.manifest
 
-    def finding(self, code: str, message: str, path: str | None = None, *, weight: Severity | None = None) -> Finding:
-        """Return a finding with the severity that policy gives it, else *weight*, else the catalogue's.
+    @property
+    def family(self) -> frozenset[str]:
+        """The systems that the running system's manifest vouches for: itself and its specialisations."""
+        return frozenset(systems_of(self.manifest)) if self.manifest is not None else frozenset()
 
-        Message and path may hold whatever lies on the disk: here they become fit for terminal and report.
+    @property
+    def parent(self) -> str | None:
+        """The signed system whose specialisation runs, None where it runs itself."""
+        return self.manifest.system.out_path if self.manifest is not None and self.trust.specialisation else None
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """The systems that manifests of other generations vouch for."""
+        return frozenset(path for manifest in self.trust.others for path in systems_of(manifest))
+
+    @property
+    def today(self) -> datetime.date:
+        """The day by which entries of the policy are judged, in UTC."""
+        return today(self.time)
+
+    def finding(self, code: str, message: str, path: str | None = None) -> Finding:
+        """Return a finding with the severity that policy gives it.
+
+        An acceptance of the policy makes it information, and stands behind the message. Message and path may hold
+        whatever lies on the disk: here they become fit for terminal and report.
         """
-        return Finding(
-            code=code,
-            severity=self.policy.severity.get(code, weight or KINDS[code].severity),
-            message=one_line(message, _MAX_MESSAGE) or KINDS[code].title,
-            hint=KINDS[code].hint,
-            path=clip(printable(path), _MAX_PATH) if path else None,
-        )
+        shown = clip(printable(path), _MAX_PATH) if path else None
+        said = one_line(message, _MAX_MESSAGE) or KINDS[code].title
+        severity = self.policy.severity_of(code)
+        entry = self.policy.accepted(code, subject(shown, self.store_dir))
+        if entry is not None and entry.expired(self.today):
+            said = _noted(said, f"the acceptance by {entry.owner} expired on {entry.expires}")
+        elif entry is not None:
+            said = _noted(said, f"accepted until {entry.expires} by {entry.owner}: {entry.reason}")
+            severity = "info"
+        return Finding(code=code, severity=severity, message=said, hint=KINDS[code].hint, path=shown)
 
     def raise_problems(self, problems: tuple[Problem, ...]) -> list[Finding]:
         """Return the findings that *problems* of a step become."""
         return [self.finding(problem.code, problem.message, problem.path) for problem in problems]
+
+
+def systems_of(manifest: Manifest) -> tuple[str, ...]:
+    """Return the systems that *manifest* describes: the toplevel and its specialisations."""
+    return tuple(dict.fromkeys((manifest.system.out_path, *manifest.system.specialisations.values())))
+
+
+def _noted(message: str, note: str) -> str:
+    """Return *message* with *note* behind it; where both are too long, the message is cut."""
+    behind = f" ({one_line(note, _MAX_NOTE)})"
+    return clip(message, _MAX_MESSAGE - len(behind)) + behind
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from ec_closure.report import MAX_LISTED, Observed, Overall
 from ec_verify.judge.case import Case, Judgement
 from ec_verify.judge.coverage import coverage, level_reached
 from ec_verify.judge.paths import judge_paths
+from ec_verify.judge.promises import judge_promises
 from ec_verify.judge.steps import judge_rebuild, judge_running, judge_source, judge_trust
 from ec_verify.judge.store import judge_store
 
@@ -35,6 +36,7 @@ def judge(case: Case) -> Judgement:
         *judge_source(case),
         *judge_rebuild(case, paths),
     ]
+    findings += judge_promises(case, paths, findings)
     if case.self_test is not None:
         findings.append(case.finding("EV901", case.self_test))
     findings.sort(key=lambda finding: (_WEIGHT[finding.severity], finding.code, finding.path or ""))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from ec_closure.policy import matches
+from ec_closure.policy import matches, subject
 from ec_closure.report import MAX_LISTED, Listed
-from ec_verify.judge.database import judge_database
 from ec_verify.judge.paths import misnamed
 from ec_verify.location import base_name
 from ec_verify.text import clip, printable
@@ -50,12 +49,9 @@ def judge_store(case: Case, paths: tuple[PathJudgement, ...]) -> tuple[list[Find
             unlisted.append(path)
     findings += [
         case.finding("EV208", f"{base_name(path)} is registered, but no trusted manifest lists it", path)
-        for path in unlisted[:MAX_LISTED]
+        for path in unlisted
     ]
     findings += [_oddity(case, oddity) for oddity in observation.oddities]
-    if case.manifest is not None:
-        known |= {record.path: (case.manifest, record) for record in case.manifest.paths}
-    findings += judge_database(case, known)
     extra_findings, extra = _entries(case)
     return findings + extra_findings, _listed(unlisted), extra
 
@@ -110,7 +106,11 @@ def _content_address(case: Case, path: str, ca: str | None, seen: PathObservatio
 
 def _metadata(case: Case, path: str, anomalies: tuple[Anomaly, ...]) -> Iterable[Finding]:
     by_kind: dict[AnomalyKind, list[Anomaly]] = defaultdict(list)
+    timeless = case.policy.metadata.times
+    any_time = bool(timeless) and matches(subject(path, case.store_dir), timeless)
     for anomaly in anomalies:
+        if any_time and anomaly.kind == "mtime":
+            continue
         by_kind[anomaly.kind].append(anomaly)
     for kind, found in sorted(by_kind.items()):
         where = f"{base_name(path)}/{found[0].relative}".rstrip("/")
@@ -192,6 +192,6 @@ def _entries(case: Case) -> tuple[list[Finding], Listed]:
             extra.append(path)
     findings += [
         case.finding("EV209", f"{base_name(path)} lies in the store directory, but nobody registered it", path)
-        for path in extra[:MAX_LISTED]
+        for path in extra
     ]
     return findings, _listed(extra)

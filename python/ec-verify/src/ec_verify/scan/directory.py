@@ -6,24 +6,27 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from ec_closure.policy import NO_RULES
 from ec_verify.scan.metadata import Owner, strange_attributes
 from ec_verify.scan.oddity import Oddity
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ec_closure.policy import Metadata
+
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
-def inspect_store(store: Path) -> tuple[Owner, list[Oddity]]:
+def inspect_store(store: Path, rules: Metadata = NO_RULES) -> tuple[Owner, list[Oddity]]:
     """Return who should own the entries of the directory *store*, and what is wrong with the directory itself.
 
-    Raises OSError when it cannot be opened. Not checked: the directories above it, and which group it has, for the
-    name of the build users' group is the system's choice.
+    *rules* are the policy's. Raises OSError when it cannot be opened. Not checked: the directories above it, and which
+    group it has, for the name of the build users' group is the system's choice.
     """
     fd = os.open(store, _OPEN)
     try:
-        owner = Owner.of(os.fstat(fd))
+        owner = Owner.of(os.fstat(fd)).under(rules)
         return owner, inspect_directory(fd, "", owner)
     finally:
         os.close(fd)
@@ -43,6 +46,6 @@ def inspect_directory(fd: int, name: str, owner: Owner) -> list[Oddity]:
         found.append(Oddity("mode", name, f"mode {mode:04o}"))
     if status.st_uid != owner.uid:
         found.append(Oddity("owner", name, f"owner {status.st_uid}, not {owner.uid}"))
-    if strange := strange_attributes(fd, None):
+    if strange := owner.strange(strange_attributes(fd, None)):
         found.append(Oddity("xattr", name, ", ".join(strange)))
     return found

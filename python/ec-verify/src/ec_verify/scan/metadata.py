@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from ec_closure.nar.inspect import xattr_names
+from ec_closure.policy import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ec_closure.nar.inspect import Inspector
+    from ec_closure.policy import Metadata
 
 AnomalyKind = Literal["mode", "owner", "mtime", "setid", "xattr"]
 
@@ -49,11 +51,15 @@ class Anomaly:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Who owns every entry of the store, the groups that are innocent, and the time stamps (ns) of what they made."""
+    """Who owns every entry of the store, the groups that are innocent, and the time stamps (ns) of what they made.
+
+    *attributes* are shell patterns on names of extended attributes that policy allows.
+    """
 
     uid: int
     gids: tuple[int, ...]
     times: tuple[int, ...] = (_CANONICAL_TIME,)
+    attributes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, store: os.stat_result) -> Owner:
@@ -69,6 +75,14 @@ class Owner:
     def of_image(self) -> Owner:
         """Return the same for a store that came as an image (squashfs, ISO), whose makers set every time stamp to 0."""
         return replace(self, times=(_CANONICAL_TIME, _IMAGE_TIME))
+
+    def under(self, rules: Metadata) -> Owner:
+        """Return the same with the groups and attributes that policy allows."""
+        return replace(self, gids=(*self.gids, *rules.groups), attributes=rules.attributes)
+
+    def strange(self, names: Iterable[str]) -> list[str]:
+        """Return those *names* of extended attributes that are no label and not allowed, sorted."""
+        return sorted(name for name in set(names) - _LABELS if not matches(name, self.attributes))
 
 
 def inspector(owner: Owner, found: list[Anomaly]) -> Inspector:
@@ -138,7 +152,6 @@ def _judge(relative: bytes, status: os.stat_result, names: list[str], owner: Own
         found.append(Anomaly("owner", where, f"owner {status.st_uid}:{status.st_gid}, not {expected}"))
     if status.st_mtime_ns not in owner.times:
         found.append(Anomaly("mtime", where, f"time stamp {status.st_mtime}"))
-    strange = sorted(set(names) - _LABELS)
-    if strange:
+    if strange := owner.strange(names):
         found.append(Anomaly("xattr", where, ", ".join(strange)))
     return found

@@ -3,7 +3,6 @@
 contents.py   what lies in a store path
 metadata.py   modes, owners, attributes
 entries.py    what is in the store at all
-database.py   what the database says of them
 source.py     what is evaluated
 rebuild.py    what is rebuilt
 trust.py      what the release server serves
@@ -14,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ec_verify.demo.attacks import contents, database, entries, harmless, metadata, rebuild, source, trust
+from ec_verify.demo.attacks import contents, entries, harmless, metadata, rebuild, source, trust
 
 if TYPE_CHECKING:
     from ec_verify.demo.attacks.attack import Attack
@@ -24,7 +23,6 @@ ATTACKS: tuple[Attack, ...] = (
     *contents.ATTACKS,
     *metadata.ATTACKS,
     *entries.ATTACKS,
-    *database.ATTACKS,
     *source.ATTACKS,
     *rebuild.ATTACKS,
     *trust.ATTACKS,
