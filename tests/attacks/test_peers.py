@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ec_verify.demo.attacks import BY_NAME
-from ec_verify.demo.peers import PEERS, Outcome
+from ec_verify.demo.peers import CHECK, CHECK_CONTENTS, PEERS, REBUILD, STORE_VERIFY, Outcome
 
 if TYPE_CHECKING:
     from ec_verify.demo.lab import Lab
 
 pytestmark = [pytest.mark.nix, pytest.mark.root]
 
-_STORE_VERIFY, _CHECK_CONTENTS, _REBUILD = PEERS
 _CAUGHT_BY = {
     "flipped-byte": (True, True),
     "edited-row": (True, False),
@@ -44,7 +43,7 @@ _CAUGHT_BY = {
 @pytest.mark.parametrize("name", _CAUGHT_BY)
 def test_comparing_with_the_database_catches_what_is_claimed(lab: Lab, name: str) -> None:
     """`nix store verify` and `nix-store --verify` see changed bytes and lost signatures, and nothing else."""
-    outcomes = (_STORE_VERIFY.ask(lab, BY_NAME[name]), _CHECK_CONTENTS.ask(lab, BY_NAME[name]))
+    outcomes = (STORE_VERIFY.ask(lab, BY_NAME[name]), CHECK_CONTENTS.ask(lab, BY_NAME[name]))
 
     assert _CAUGHT_BY[name] == tuple(outcome.verdict == "caught" for outcome in outcomes)
 
@@ -54,13 +53,15 @@ def test_comparing_with_the_database_catches_what_is_claimed(lab: Lab, name: str
     [("flipped-byte", False), ("edited-row", True), ("altered-flake", False), ("lying-build-machine", True)],
 )
 def test_rebuilding_compares_with_the_database_not_with_the_disk(lab: Lab, name: str, *, caught: bool) -> None:
-    """`nix build --rebuild` sees an edited row, and not the bytes that changed under an honest one."""
-    assert caught == (_REBUILD.ask(lab, BY_NAME[name]).verdict == "caught")
+    """Both commands see an edited row, and not the bytes that changed under an honest one."""
+    outcomes = (REBUILD.ask(lab, BY_NAME[name]), CHECK.ask(lab, BY_NAME[name]))
+
+    assert (caught, caught) == tuple(outcome.verdict == "caught" for outcome in outcomes)
 
 
 def test_rebuilding_names_one_of_two_outputs_that_differ(lab: Lab) -> None:
     """The first that differs ends the comparison."""
-    outcome = _REBUILD.ask(lab, BY_NAME["two-outputs-differ"])
+    outcome = REBUILD.ask(lab, BY_NAME["two-outputs-differ"])
 
     assert "caught" == outcome.verdict
     assert outcome.line.endswith("(names 1 of 2 paths)")
@@ -68,7 +69,7 @@ def test_rebuilding_names_one_of_two_outputs_that_differ(lab: Lab) -> None:
 
 def test_rebuilding_cries_wolf_on_an_untouched_node(lab: Lab) -> None:
     """An honestly unreproducible path is all it speaks of, and it fails."""
-    outcome = _REBUILD.ask(lab, BY_NAME["untouched"])
+    outcome = REBUILD.ask(lab, BY_NAME["untouched"])
 
     assert 1 == outcome.exit
     assert "dhparams" in outcome.line

@@ -3,6 +3,7 @@
 `nix store verify` is asked with the cache's key and one signature needed, which is stronger than its default (what this
 machine built is trusted) and than `--no-trust`. `nix build --rebuild` is asked to rebuild every derivation that made a
 path of the system, one by one: asked for all at once, it names the first that differs and keeps the others to itself.
+So is `nix-store --check`, which is the same comparison by its older name.
 An attack counts as caught when the tool fails *and names* an attacked path: a tool that always complains about
 something else does not get the credit.
 """
@@ -50,8 +51,11 @@ class Peer:
             return Outcome(self.name, "n/a", None, "nothing happens in the store")
         node = lab.clone_node(f"{attack.name}-{self.name.replace(' ', '-')}")
         with node.cleanup:
-            attack.apply(node)
+            installed = node.release
             if self.needs_build_inputs:
+                node.add_build_inputs()
+            attack.apply(node)
+            if self.needs_build_inputs and node.release is not installed:
                 node.add_build_inputs()
             answers = [
                 lab.programs.attempt([*node.wrapper, *command], extra=node.environment)
@@ -96,23 +100,37 @@ def check_contents(node: Node) -> list[list[str]]:
     return [["nix-store", "--store", str(node.root), "--verify", "--check-contents"]]
 
 
+def check(node: Node) -> list[list[str]]:
+    """Return the commands that rebuild every derivation of the system and compare, by their older name."""
+    return [
+        ["nix-store", "--store", str(node.root), "--realise", "--check", derivation]
+        for derivation in _derivations(node)
+    ]
+
+
 def rebuild(node: Node) -> list[list[str]]:
     """Return the commands that rebuild every derivation of the system and compare."""
-    manifest = node.release.manifest
-    every_output = "^*" if _version(manifest.builder.nix) >= _WHOLE_DERIVATION else ""
-    derivations = sorted({record.deriver for record in manifest.paths if record.deriver})
+    every_output = "^*" if _version(node.release.manifest.builder.nix) >= _WHOLE_DERIVATION else ""
     return [
         ["nix", "build", "--store", str(node.root), "--rebuild", "--no-link", "--offline", derivation + every_output]
-        for derivation in derivations
+        for derivation in _derivations(node)
     ]
+
+
+def _derivations(node: Node) -> list[str]:
+    return sorted({record.deriver for record in node.release.manifest.paths if record.deriver})
 
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".")[:2])
 
 
-PEERS = (
-    Peer("nix store verify", store_verify),
-    Peer("nix-store --verify", check_contents),
-    Peer("nix build --rebuild", rebuild, needs_build_inputs=True),
-)
+STORE_VERIFY = Peer("nix store verify", store_verify)
+CHECK_CONTENTS = Peer("nix-store --verify", check_contents)
+CHECK = Peer("nix-store --check", check, needs_build_inputs=True)
+REBUILD = Peer("nix build --rebuild", rebuild, needs_build_inputs=True)
+
+TOLD = (STORE_VERIFY, CHECK_CONTENTS, REBUILD)
+"""Those that the demonstration asks."""
+
+PEERS = (STORE_VERIFY, CHECK_CONTENTS, CHECK, REBUILD)

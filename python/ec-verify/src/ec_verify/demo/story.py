@@ -14,16 +14,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ec_verify.demo import peers
 from ec_verify.demo.attacks import BY_NAME
 from ec_verify.demo.lab import Lab
-from ec_verify.demo.peers import PEERS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ec_verify.demo.attacks.attack import Attack
     from ec_verify.demo.node import Result
-    from ec_verify.demo.peers import Outcome
+    from ec_verify.demo.peers import Outcome, Peer
     from ec_verify.demo.screen import Screen
 
 TOLD = (
@@ -49,7 +50,7 @@ TOLD = (
     "rolled-back",
     "another-manifest",
 )
-_AT_A_TIME = 2
+AT_A_TIME = 2
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def tell(base: Path, screen: Screen, attacks: tuple[str, ...] = TOLD, *, root: b
         screen.step("The untouched node, verified at the highest level", "Hash the disk, evaluate the source, rebuild.")
         result = lab.verify(lab.clone_node("untouched"), "--level", "full")
         with screen.quietly("asking Nix's own tools"):
-            clean = Clean(result, tuple(peer.ask(lab, BY_NAME["untouched"]) for peer in PEERS))
+            clean = Clean(result, tuple(peer.ask(lab, BY_NAME["untouched"]) for peer in peers.TOLD))
         screen.untouched(clean)
         whole = (result.verdict, result.exit, result.report["levelReached"]) == ("passed", 0, "full")
         with screen.quietly("two more releases, for attacks that need them"):
@@ -101,9 +102,11 @@ def tell(base: Path, screen: Screen, attacks: tuple[str, ...] = TOLD, *, root: b
             "Attacks", "Each tool has a copy of its own. Caught: it fails (exit code) and names what was attacked."
         )
         told = []
-        with screen.quietly("attacking"), ThreadPoolExecutor(_AT_A_TIME) as pool:
+        with screen.quietly("attacking"), ThreadPoolExecutor(AT_A_TIME) as pool:
             try:
-                for number, one in enumerate(pool.map(lambda attack: _attack(lab, attack), chosen), start=1):
+                for number, one in enumerate(
+                    pool.map(lambda attack: carry_out(lab, attack, peers.TOLD), chosen), start=1
+                ):
                     screen.attack(number, len(chosen), one)
                     told.append(one)
             except BaseException:
@@ -114,8 +117,9 @@ def tell(base: Path, screen: Screen, attacks: tuple[str, ...] = TOLD, *, root: b
         return whole and not any(one.complaints for one in told)
 
 
-def _attack(lab: Lab, attack: Attack) -> Told:
-    outcomes = tuple(peer.ask(lab, attack) for peer in PEERS)
+def carry_out(lab: Lab, attack: Attack, asked: Sequence[Peer]) -> Told:
+    """Carry out *attack* on copies of the node, one for each tool, and return what all of them said."""
+    outcomes = tuple(peer.ask(lab, attack) for peer in asked)
     node = lab.clone_node(attack.name)
     with node.cleanup:
         attack.apply(node)

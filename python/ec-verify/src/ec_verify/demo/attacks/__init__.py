@@ -18,14 +18,16 @@ from ec_verify.demo.attacks import contents, entries, harmless, metadata, rebuil
 if TYPE_CHECKING:
     from ec_verify.demo.attacks.attack import Attack
 
-ATTACKS: tuple[Attack, ...] = (
-    *harmless.ATTACKS,
-    *contents.ATTACKS,
-    *metadata.ATTACKS,
-    *entries.ATTACKS,
-    *source.ATTACKS,
-    *rebuild.ATTACKS,
-    *trust.ATTACKS,
+MODULES = (
+    harmless,
+    contents,
+    metadata,
+    entries,
+    source,
+    rebuild,
+    trust,
 )
+
+ATTACKS: tuple[Attack, ...] = tuple(attack for module in MODULES for attack in module.ATTACKS)
 
 BY_NAME: dict[str, Attack] = {attack.name: attack for attack in ATTACKS}

@@ -42,6 +42,11 @@ class Attack:
     holds: Callable[[Node, Result], str | None] = nothing_more
 
     @property
+    def harms(self) -> bool:
+        """Whether something must be said; else nothing is wrong with the node, and whoever complains cries wolf."""
+        return bool(self.expects) or self.verdict != "passed"
+
+    @property
     def exit(self) -> int:
         """The exit code that the verdict becomes."""
         return _EXIT[self.verdict]
