@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ec_closure.findings import KINDS, Severity
 from ec_closure.hashes import Hash
 from ec_closure.policy import LEVELS, PROMISES, Accepted, Freshness, Metadata, Policy, Unreproducible
+from ec_closure.store_db_audit import Audit, Flaw, FlawKind
 from ec_verify.judge import Case
 from ec_verify.model import Evaluation, InputCheck, Observation, OutputEvidence, Problem, Rebuild, TrustOutcome
 from ec_verify.observe.mounts import Mount
@@ -54,6 +55,9 @@ def cases(scenes: Callable[..., Scene], names: type[Names]) -> st.SearchStrategy
     signed |= {path: names.record(path) for path in strangers}
     problem = st.builds(Problem, st.sampled_from(sorted(KINDS)), texts, st.none() | paths | texts)
     problems = st.lists(problem, max_size=3)
+    flaws = st.builds(Flaw, st.sampled_from(get_args(FlawKind)), texts, st.none() | paths | texts)
+    outputs = st.dictionaries(st.tuples(paths.map("{}.drv".format), st.just("out")), paths | texts, max_size=2)
+    audits = st.builds(Audit, st.lists(flaws, max_size=2).map(tuple), outputs)
     kinds = st.sampled_from([*get_args(AnomalyKind), "stranger"])
 
     @st.composite
@@ -79,6 +83,10 @@ def cases(scenes: Callable[..., Scene], names: type[Names]) -> st.SearchStrategy
             tuple(draw(st.lists(paths, max_size=2))),
             nar_hash=Hash.parse(draw(hashes)),
             ca=draw(st.none() | texts),
+            deriver=draw(st.none() | texts | st.just(f"{path}.drv")),
+            ultimate=draw(st.booleans()),
+            signatures=tuple(draw(st.lists(texts | st.just("cache.invalid-1:AAAA"), max_size=2))),
+            registration_time=draw(st.sampled_from([0, 5_000_000_000])),
         )
 
     @st.composite
@@ -134,6 +142,7 @@ def cases(scenes: Callable[..., Scene], names: type[Names]) -> st.SearchStrategy
                 problems=tuple(draw(problems)),
                 partial=tuple(draw(st.lists(texts, max_size=1))),
                 oddities=tuple(draw(st.lists(st.builds(Oddity, kinds, texts, texts, counts), max_size=2))),
+                database=draw(audits),
             ),
             evaluation=draw(
                 st.none()
@@ -195,5 +204,6 @@ def policies() -> st.SearchStrategy[Policy]:
         freshness=st.builds(Freshness),
         allowed_unlisted=patterns,
         allowed_extra=patterns,
+        cache_keys=st.sampled_from([(), (f"cache.invalid-1:{'A' * 43}=",)]),
         unreproducible=st.lists(entries, max_size=2).map(tuple),
     )

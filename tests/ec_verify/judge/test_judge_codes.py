@@ -11,6 +11,8 @@ import pytest
 from ec_closure.findings import KINDS
 from ec_closure.hashes import Hash
 from ec_closure.policy import LEVELS
+from ec_closure.signing import SecretKey
+from ec_closure.store_db_audit import Audit, Flaw
 from ec_verify.model import Problem
 from ec_verify.observe.mounts import Mount
 from ec_verify.scan.entries import Entry
@@ -38,6 +40,9 @@ def _passed_on(code: str, step: str) -> Callable[[Scene, type[Names]], object]:
         "evaluation": lambda scene, _names: scene.evaluation(problems=(problem,)),
         "rebuild": lambda scene, _names: scene.rebuild(problems=(problem,)),
     }[step]
+
+
+CACHE = SecretKey("cache.invalid-1", bytes(32))
 
 
 def _specialised(scene: Scene, names: type[Names]) -> None:
@@ -75,6 +80,14 @@ PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
     "EV212": lambda scene, names: scene.row(names.tool, nar_size=1),
     "EV213": lambda scene, names: scene.look(names.tool, nar_hash=None, problem="unreadable"),
     "EV214": lambda scene, _names: scene.observe(entries=(Entry("trash", "in flight"),)),
+    "EV215": lambda scene, _names: scene.observe(
+        database=Audit((Flaw("program", "the trigger evil is none of Nix's"),))
+    ),
+    "EV216": lambda scene, names: (
+        scene.policy(cache_keys=[CACHE.public.render()]),
+        scene.row(names.editor, signatures=(CACHE.sign(b"something else"),)),
+    ),
+    "EV217": lambda scene, names: scene.row(names.text, ultimate=True),
     "EV301": lambda scene, _names: scene.run(current=None),
     "EV302": lambda scene, names: scene.run(profile=names.tool),
     "EV303": lambda scene, names: scene.observe(mounts=(Mount(names.tool, "tmpfs", "tmpfs", "/", "rw"),)),

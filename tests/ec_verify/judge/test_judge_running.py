@@ -30,6 +30,15 @@ def test_a_profile_that_leads_nowhere_is_told_in_words(scene: Scene) -> None:
     assert [None] == [finding.path for finding in scene.judge().findings]
 
 
+def test_an_image_has_no_profile_and_that_is_no_fault(scene: Scene) -> None:
+    """Netboot and ISO systems have neither link nor generation: coverage says what is not known."""
+    scene.run(profile=None, has_profile=False)
+
+    assert ("passed", []) == (scene.judge().verdict, scene.codes())
+    reasons = [reason for step in scene.judge().coverage if step.step == "running state" for reason in step.reasons]
+    assert [True] == [True for reason in reasons if reason.startswith("no system profile")]
+
+
 def test_a_machine_without_a_running_system_fails(scene: Scene) -> None:
     """Whoever removes the link does not escape the question."""
     scene.run(current=None, booted=None, profile=None)

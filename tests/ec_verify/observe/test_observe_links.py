@@ -132,6 +132,16 @@ def test_what_runs_is_read_from_its_links(root: Path) -> None:
     assert (None, 1) == (seen.command_line_init, len(seen.unobserved))
 
 
+def test_a_profile_is_missed_where_generations_are_left(root: Path) -> None:
+    """An image never had one; where its link was removed, its generations tell."""
+    link(root, "/run/current-system", SYSTEM)
+    assert not observe(StoreLocation(root), SystemTable()).has_profile
+
+    link(root, "/nix/var/nix/profiles/system-1-link", SYSTEM)
+    seen = observe(StoreLocation(root), SystemTable())
+    assert (None, True) == (seen.profile, seen.has_profile)
+
+
 @pytest.mark.parametrize(
     ("command_line", "init"),
     [

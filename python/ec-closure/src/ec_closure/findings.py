@@ -61,6 +61,9 @@ _KINDS = (
     Kind("EV212", "database disagrees with the manifest", "fail", "A row or a reference was edited. Garbage collection may delete what is in use."),
     Kind("EV213", "path cannot be read", "warn", "A disk error or missing rights: see the kernel's log."),
     Kind("EV214", "unknown entry in the closure's way", "info", "An operation of Nix is under way, or left this behind."),
+    Kind("EV215", "database holds what Nix never writes", "fail", "A trigger, a view, a dangling reference or a damaged index: rows change or hide by themselves. Restore the database from a trusted dump."),
+    Kind("EV216", "forged or malformed signature in the database", "fail", "A row claims the signature of a key in `cache_keys` that never signed it. Find out who wrote the row."),
+    Kind("EV217", "database tells another origin than CI", "warn", "Where a path comes from is not signed: Nix may take it for built here, or not ask for signatures. Its bytes are judged by themselves."),
     # Running state
     Kind("EV301", "running system is not the one examined", "fail", "`/run/current-system` points elsewhere than the profile's generation."),
     Kind("EV302", "profile points elsewhere", "fail", "The system profile does not name the running system: the next boot runs something else."),

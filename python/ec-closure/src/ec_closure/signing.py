@@ -189,6 +189,30 @@ def valid_signers(fingerprint: bytes, signatures: Iterable[str], keys: Keyring) 
     return frozenset(signers)
 
 
+def false_signatures(fingerprint: bytes, signatures: Iterable[str], keys: Keyring) -> list[str]:
+    """Return the names of keys in *keys* that *signatures* use for what is no signature of theirs on *fingerprint*.
+
+    Signatures by other keys are passed over, for nothing is known about them, and so is what `is_well_formed` refuses.
+    """
+    found = []
+    for text in islice(signatures, MAX_SIGNATURES):
+        key = keys.get(text.partition(":")[0])
+        if key is None or not is_well_formed(text):
+            continue
+        if not key.verifies(fingerprint, _split(text, "a signature")[1]):
+            found.append(key.name)
+    return found
+
+
+def is_well_formed(signature: str) -> bool:
+    """Whether *signature* is written as Nix writes one: ``name:base64`` of 64 bytes."""
+    try:
+        name, data = _split(signature, "a signature")
+    except KeyFormatError:
+        return False
+    return bool(_NAME.fullmatch(name)) and len(data) == _SIGNATURE_SIZE
+
+
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         raise KeyFormatError(f"{name[:40]!r} is no name for a key", hint="use printable ASCII without ':' and blanks")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 from ec_closure.errors import LocalError
 from ec_closure.hashes import Hash, HashError
 from ec_closure.sqlite_file import open_file, open_read_only
+from ec_closure.store_db_audit import Audit, audit
 from ec_closure.store_path import STORE_DIR, StorePath, StorePathError
 
 if TYPE_CHECKING:
@@ -178,6 +179,11 @@ class StoreDatabase:
         with self._reading():
             found = self._connection.execute(_REFERRERS, [json.dumps(list(paths))])
             return {self._path(path) for (path,) in found}
+
+    def audit(self) -> Audit:
+        """Return what is wrong with the database beside its rows, and which outputs it gives derivations."""
+        with self._reading():
+            return audit(self._connection)
 
     def backup(self, destination: Path) -> None:
         """Copy the database, as of one moment, to the new file *destination*; never ``cp``, which misses the WAL.

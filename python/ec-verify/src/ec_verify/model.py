@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ec_closure.store_db_audit import Audit
+
 if TYPE_CHECKING:
     from ec_closure.manifest import Manifest
     from ec_closure.store_db import PathInfo
@@ -55,7 +57,8 @@ class Observation:
     """Steps 2 and 3: what runs, and what lies on the disk. *rows* are those of the store database.
 
     *paths* has one entry for every path that was looked at. *oddities* are what is wrong with the store directory
-    itself and with what lies beside the paths. *partial* says why not all was looked at.
+    itself and with what lies beside the paths. *partial* says why not all was looked at. *database* is what the store
+    database holds beside its rows.
     """
 
     running: Running
@@ -66,6 +69,7 @@ class Observation:
     problems: tuple[Problem, ...] = ()
     partial: tuple[str, ...] = ()
     oddities: tuple[Oddity, ...] = ()
+    database: Audit = field(default_factory=Audit)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ec_closure.errors import LocalError
 from ec_closure.policy import NO_RULES
 from ec_closure.store_db import StoreDatabase
+from ec_closure.store_db_audit import Audit
 from ec_verify.location import base_name
 from ec_verify.model import Observation, Problem
 from ec_verify.observe import mounts
@@ -50,6 +51,8 @@ def tasks(
         row = rows.get(path)
         # Either speaks for the path: a signed size, or else that of its row.
         ca, references, size = signed.get(path, (row.ca, row.references, row.nar_size) if row else (None, (), 0))
+        if ca is None and row is not None:
+            ca = row.ca  # of what is signed: an address that somebody made up is then seen not to fit
         found.append(
             PathTask(
                 path=path,
@@ -83,6 +86,7 @@ def observe(
     """
     owner, oddities = _directory(location, rules)
     rows, problems = _rows(location)
+    audit, unaudited = _audit(location)
     todo = tasks(location, rows, manifests, owner)
     total(sum(task.size for task in todo))
     moment = _Moment(location, manifests, owner, rows, look_at_all(todo, advance=advance), problems)
@@ -94,9 +98,10 @@ def observe(
         rows=moment.rows,
         entries=entries,
         paths=moment.paths,
-        problems=moment.problems,
+        problems=moment.problems or unaudited,
         partial=(*partial, *unread),
         oddities=(*oddities, *strange),
+        database=audit,
     )
 
 
@@ -226,6 +231,14 @@ def _rows(location: StoreLocation) -> tuple[dict[str, PathInfo], tuple[Problem, 
             return database.all_infos(), ()
     except LocalError as error:
         return {}, (Problem("EV211", f"the store database cannot be read: {error}"),)
+
+
+def _audit(location: StoreLocation) -> tuple[Audit, tuple[Problem, ...]]:
+    try:
+        with StoreDatabase.open(location.state, store_dir=location.store_dir) as database:
+            return database.audit(), ()
+    except LocalError as error:
+        return Audit(), (Problem("EV215", f"the store database cannot be audited: {error}"),)
 
 
 def _moved(rows: dict[str, PathInfo], now: dict[str, PathInfo], moving: set[str]) -> dict[str, PathInfo]:

@@ -13,6 +13,7 @@ from ec_verify.text import clip, one_line, printable
 if TYPE_CHECKING:
     import datetime
 
+    from ec_closure.findings import Severity
     from ec_closure.manifest import Manifest, PathRecord
     from ec_closure.policy import Level, Policy
     from ec_closure.report import Coverage, Freshness, Listed, Observed, Overall, PathVerdict
@@ -62,15 +63,15 @@ class Case:
         """The day by which entries of the policy are judged, in UTC."""
         return today(self.time)
 
-    def finding(self, code: str, message: str, path: str | None = None) -> Finding:
-        """Return a finding with the severity that policy gives it.
+    def finding(self, code: str, message: str, path: str | None = None, *, weight: Severity | None = None) -> Finding:
+        """Return a finding with the severity that policy gives it, else *weight*, else the catalogue's.
 
         An acceptance of the policy makes it information, and stands behind the message. Message and path may hold
         whatever lies on the disk: here they become fit for terminal and report.
         """
         shown = clip(printable(path), _MAX_PATH) if path else None
         said = one_line(message, _MAX_MESSAGE) or KINDS[code].title
-        severity = self.policy.severity_of(code)
+        severity = self.policy.severity.get(code, weight or KINDS[code].severity)
         entry = self.policy.accepted(code, subject(shown, self.store_dir))
         if entry is not None and entry.expired(self.today):
             said = _noted(said, f"the acceptance by {entry.owner} expired on {entry.expires}")

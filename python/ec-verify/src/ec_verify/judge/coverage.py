@@ -127,6 +127,8 @@ def _running(case: Case) -> Coverage:
     done = 5 - len(case.observation.running.unobserved)
     reasons = Counter(case.observation.running.unobserved)
     reasons.update(f"{what}: not observed by this version" for what in _NOT_OBSERVED)
+    if not case.observation.running.has_profile:
+        reasons["no system profile, as on netboot and ISO systems: nothing here says what the next boot takes"] = 1
     return _entry("running state", done, 5 + len(_NOT_OBSERVED), reasons)
 
 

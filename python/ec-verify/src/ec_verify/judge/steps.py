@@ -77,7 +77,7 @@ def judge_running(case: Case) -> Iterable[Finding]:
         yield case.finding("EV301", "no link says which system runs")
     # A system holds its specialisations: one may be booted and another switched to, and the profile names the system.
     related = case.family if seen.current in case.family else frozenset()
-    if seen.profile not in (seen.current, case.parent or seen.current):
+    if seen.has_profile and seen.profile not in (seen.current, case.parent or seen.current):
         if seen.profile in {manifest.system.out_path for manifest in case.trust.others}:
             yield case.finding("EV304", f"the profile names another trusted system: {seen.profile}", seen.profile)
         else:

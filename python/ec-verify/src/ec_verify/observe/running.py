@@ -24,7 +24,8 @@ class Running:
 
     *generations* are the other systems of the profile, which have manifests of their own.
     *command_line_init* is the store path of `init=` on the kernel's command line, or its text where that leads out
-    of the store; None without one, and when this is not the running machine's root.
+    of the store; None without one, and when this is not the running machine's root. *has_profile* is False where
+    there is neither the profile's link nor a generation, as on netboot and ISO systems.
     """
 
     current: str | None
@@ -33,6 +34,7 @@ class Running:
     generations: tuple[str, ...] = ()
     command_line_init: str | None = None
     unobserved: tuple[str, ...] = ()
+    has_profile: bool = True
 
 
 def observe(location: StoreLocation, system: SystemTable) -> Running:
@@ -47,10 +49,11 @@ def observe(location: StoreLocation, system: SystemTable) -> Running:
         except OSError as error:
             unobserved.append(f"kernel command line: {error.strerror}")
     profile = location.physical(system.profile)
+    links = list(profile.parent.glob(f"{profile.name}-*-link"))
     generations = sorted(
         {
             target
-            for link in profile.parent.glob(f"{profile.name}-*-link")
+            for link in links
             if (target := store_path_behind(location, f"{system.profile.rpartition('/')[0]}/{link.name}")) is not None
         }
     )
@@ -61,6 +64,7 @@ def observe(location: StoreLocation, system: SystemTable) -> Running:
         generations=tuple(generations),
         command_line_init=init,
         unobserved=tuple(unobserved),
+        has_profile=bool(links) or os.path.lexists(profile),
     )
 
 

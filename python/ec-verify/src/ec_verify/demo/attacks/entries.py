@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     from ec_closure.manifest import PathRecord
     from ec_verify.demo.node import Node
 
-_EVIL = "/nix/store/00000000000000000000000000000000-back-door"
+EVIL = "/nix/store/00000000000000000000000000000000-back-door"
 _MOUNTED = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
 
 
 def add_entry(node: Node) -> None:
     """Put a file into the store directory that no row knows."""
-    file = node.physical(_EVIL)
+    file = node.physical(EVIL)
     file.write_bytes(b"a back door")
     file.chmod(0o555)
-    node.attacked = [_EVIL]
+    node.attacked = [EVIL]
 
 
 def forge_row(node: Node) -> None:
     """Register a path as if this machine had built it."""
     add_entry(node)
-    Store(node.root).register(_EVIL, (node.path("runtime-2.40"),))
+    Store(node.root).register(EVIL, (node.path("runtime-2.40"),))
 
 
 def remove(node: Node) -> None:
