@@ -14,8 +14,11 @@ from ec_closure.policy import LEVELS, PROMISES, Accepted, Freshness, Metadata, P
 from ec_closure.store_db_audit import Audit, Flaw, FlawKind
 from ec_verify.judge import Case
 from ec_verify.model import Evaluation, InputCheck, Observation, OutputEvidence, Problem, Rebuild, TrustOutcome
+from ec_verify.observe.layers import StoreLayers
 from ec_verify.observe.mounts import Mount
+from ec_verify.observe.overlay import Mark
 from ec_verify.observe.running import Running
+from ec_verify.observe.upper import UpperEntry
 from ec_verify.scan.entries import Entry
 from ec_verify.scan.metadata import Anomaly, AnomalyKind
 from ec_verify.scan.oddity import Oddity
@@ -58,6 +61,22 @@ def cases(scenes: Callable[..., Scene], names: type[Names]) -> st.SearchStrategy
     flaws = st.builds(Flaw, st.sampled_from(get_args(FlawKind)), texts, st.none() | paths | texts)
     outputs = st.dictionaries(st.tuples(paths.map("{}.drv".format), st.just("out")), paths | texts, max_size=2)
     audits = st.builds(Audit, st.lists(flaws, max_size=2).map(tuple), outputs)
+    mounts = st.builds(Mount, texts, texts, texts, texts, texts)
+    uppers = st.builds(
+        UpperEntry,
+        paths | texts,
+        st.sampled_from(["file", "symlink", "directory", "other"]),
+        st.none() | st.sampled_from(get_args(Mark)),
+        texts,
+        st.none() | st.booleans(),
+    )
+    layers = st.builds(
+        StoreLayers,
+        st.lists(mounts, max_size=2).map(tuple),
+        st.none() | texts | st.just("overlay"),
+        st.lists(uppers, max_size=2).map(tuple),
+        unknown=st.lists(texts, max_size=1).map(tuple),
+    )
     kinds = st.sampled_from([*get_args(AnomalyKind), "stranger"])
 
     @st.composite
@@ -133,7 +152,7 @@ def cases(scenes: Callable[..., Scene], names: type[Names]) -> st.SearchStrategy
                     command_line_init=draw(st.none() | texts | paths),
                     unobserved=tuple(draw(st.lists(texts, max_size=2))),
                 ),
-                mounts=tuple(draw(st.lists(st.builds(Mount, texts, texts, texts, texts, texts), max_size=2))),
+                mounts=tuple(draw(st.lists(mounts, max_size=2))),
                 rows={path: draw(rows(path)) for path in draw(st.sets(paths))},
                 entries=tuple(
                     draw(st.lists(st.builds(Entry, texts, st.sampled_from(["extra", "in flight"])), max_size=2))
@@ -143,6 +162,7 @@ def cases(scenes: Callable[..., Scene], names: type[Names]) -> st.SearchStrategy
                 partial=tuple(draw(st.lists(texts, max_size=1))),
                 oddities=tuple(draw(st.lists(st.builds(Oddity, kinds, texts, texts, counts), max_size=2))),
                 database=draw(audits),
+                layers=draw(layers),
             ),
             evaluation=draw(
                 st.none()

@@ -14,7 +14,9 @@ from ec_closure.policy import LEVELS
 from ec_closure.signing import SecretKey
 from ec_closure.store_db_audit import Audit, Flaw
 from ec_verify.model import Problem
+from ec_verify.observe.layers import StoreLayers
 from ec_verify.observe.mounts import Mount
+from ec_verify.observe.upper import UpperEntry
 from ec_verify.scan.entries import Entry
 from ec_verify.scan.metadata import Anomaly
 
@@ -97,6 +99,12 @@ PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
     ),
     "EV305": lambda scene, names: scene.run(command_line_init=names.tool),
     "EV306": lambda scene, names: scene.run(booted=names.tool),
+    "EV317": lambda scene, _names: scene.observe(
+        layers=StoreLayers((Mount("/nix/store", "tmpfs", "tmpfs", "/", "rw"),))
+    ),
+    "EV318": lambda scene, names: scene.observe(
+        layers=StoreLayers(upper=(UpperEntry(names.tool, "other", "whiteout"),))
+    ),
     "EV401": _passed_on("EV401", "evaluation"),
     "EV402": _passed_on("EV402", "evaluation"),
     "EV403": lambda scene, names: scene.evaluation(drv_path=f"{names.tool}.drv"),

@@ -71,6 +71,8 @@ _KINDS = (
     Kind("EV304", "booted system differs from the current one", "warn", "An upgrade waits for a reboot, or somebody switched by hand."),
     Kind("EV305", "kernel command line names another system", "fail", "The boot loader started another generation than the profile names."),
     Kind("EV306", "booted system in no trusted manifest", "fail", "What was booted was never published, or was published for another trust root. Reboot into a published system."),
+    Kind("EV317", "a mount covers the store directory", "fail", "Something was mounted on the whole store. If it belongs there, the system's fstab or `store.layers` in verify.toml says so; else look at /proc/self/mountinfo."),
+    Kind("EV318", "an upper layer covers what CI signed", "fail", "Somebody wrote over a signed file of the image since it was mounted. Reboot, and find out who."),
     # Source
     Kind("EV401", "embedded source differs from what CI signed", "fail", "The flake on this node is not the one that CI built."),
     Kind("EV402", "locked input differs from its lock", "fail", "A source tree in the store was altered. An evaluation would have used it."),

@@ -34,16 +34,24 @@ UrlOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s\x00-\x1f\x7f]
 Attribute = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.+@'\"-]*$(?!\n)")]
 
 
+StoreLayersKind = Literal["auto", "plain", "mount", "overlay"]
+
+
 class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of verify.toml."""
 
 
 class StoreTable(Table, frozen=True, kw_only=True):
-    """Which store is verified. *dir* and *state* are logical paths under *root*."""
+    """Which store is verified. *dir* and *state* are logical paths under *root*.
+
+    *layers* is what belongs on the store directory: no mount of its own, one, an overlay, or what the running system's
+    own fstab says.
+    """
 
     root: Absolute = "/"
     dir: Absolute = STORE_DIR
     state: Absolute = STATE_DIR
+    layers: StoreLayersKind = "auto"
 
 
 class TrustTable(Table, frozen=True, kw_only=True):

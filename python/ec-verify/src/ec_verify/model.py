@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ec_closure.store_db_audit import Audit
+from ec_verify.observe.layers import StoreLayers
 
 if TYPE_CHECKING:
     from ec_closure.manifest import Manifest
@@ -58,7 +59,7 @@ class Observation:
 
     *paths* has one entry for every path that was looked at. *oddities* are what is wrong with the store directory
     itself and with what lies beside the paths. *partial* says why not all was looked at. *database* is what the store
-    database holds beside its rows.
+    database holds beside its rows, *layers* what the store directory is made of.
     """
 
     running: Running
@@ -70,6 +71,7 @@ class Observation:
     partial: tuple[str, ...] = ()
     oddities: tuple[Oddity, ...] = ()
     database: Audit = field(default_factory=Audit)
+    layers: StoreLayers = field(default_factory=StoreLayers)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ec_closure.store_db import StoreDatabase
 from ec_closure.store_db_audit import Audit
 from ec_verify.location import base_name
 from ec_verify.model import Observation, Problem
-from ec_verify.observe import mounts
+from ec_verify.observe import layers, mounts
 from ec_verify.scan.busy import Patience, working_on
 from ec_verify.scan.directory import inspect_store
 from ec_verify.scan.entries import Entry, unknown_entries
@@ -92,9 +92,11 @@ def observe(
     moment = _Moment(location, manifests, owner, rows, look_at_all(todo, advance=advance), problems)
     entries, partial = moment.settle(patience or Patience())
     entries, strange, unread = _beside(location, owner, entries)
+    mounted = mounts.observe()
+    signed = {record.path for manifest in manifests[:1] for record in manifest.paths}
     return Observation(
         running=seen,
-        mounts=tuple(mounts.over_store(location, mounts.observe())),
+        mounts=tuple(mounts.over_store(location, mounted)),
         rows=moment.rows,
         entries=entries,
         paths=moment.paths,
@@ -102,6 +104,7 @@ def observe(
         partial=(*partial, *unread),
         oddities=(*oddities, *strange),
         database=audit,
+        layers=layers.observe(location, mounted, seen.current, [task for task in todo if task.path in signed]),
     )
 
 

@@ -112,6 +112,7 @@ def run(settings: Settings, request: Request, progress: Progress) -> Outcome:
         evaluation=evaluation,
         rebuild=rebuilt,
         self_test=failure,
+        store_layers=settings.config.store.layers,
     )
     return Outcome(case, judge(case), version)
 

@@ -45,6 +45,7 @@ class Common:
             root=_absolute(self.root, "--root") or store.root,
             dir=_absolute(self.store_dir, "--store-dir") or store.dir,
             state=_absolute(self.state_dir, "--state-dir") or store.state,
+            layers=store.layers,
         )
         settings = replace(loaded, config=msgspec.structs.replace(loaded.config, store=table))
         try:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ec_closure.manifest import Manifest, PathRecord
     from ec_closure.policy import Level, Policy
     from ec_closure.report import Coverage, Freshness, Listed, Observed, Overall, PathVerdict
+    from ec_verify.config import StoreLayersKind
     from ec_verify.model import Evaluation, Observation, Problem, Rebuild, TrustOutcome
 
 _MAX_MESSAGE = 1000
@@ -26,7 +27,10 @@ _MAX_PATH = 1024
 
 @dataclass(frozen=True)
 class Case:
-    """Everything that a verdict rests on. *time* in seconds since 1970. Steps that did not happen are None."""
+    """Everything that a verdict rests on. *time* in seconds since 1970. Steps that did not happen are None.
+
+    *store_layers* is what the configuration wants on the store directory.
+    """
 
     level: Level
     policy: Policy
@@ -37,6 +41,7 @@ class Case:
     evaluation: Evaluation | None = None
     rebuild: Rebuild | None = None
     self_test: str | None = None
+    store_layers: StoreLayersKind = "auto"
 
     @property
     def manifest(self) -> Manifest | None:

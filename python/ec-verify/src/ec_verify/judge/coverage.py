@@ -113,12 +113,15 @@ def _bytes(case: Case, paths: tuple[PathJudgement, ...]) -> Coverage:
     seen = case.observation.paths
     unread = Counter(look.detail or "not read" for look in seen.values() if _unread(look))
     unread.update(case.observation.partial)
+    # What processes read was hashed; which layer it came from is another matter.
+    hidden = case.observation.layers.unknown
+    unread.update(hidden)
     if case.manifest is None:
         unread["no manifest: compared with the database and with content addresses only"] = 1
     return _entry(
         "bytes",
         len(seen) - sum(map(_unread, seen.values())),
-        max(len(seen), len(paths)),
+        max(len(seen), len(paths)) + len(hidden),
         unread,
     )
 

@@ -9,6 +9,7 @@ import msgspec
 from ec_closure.report import Freshness
 from ec_closure.store_path import StorePath
 from ec_verify.judge.case import systems_of
+from ec_verify.judge.layers import judge_store_layers
 from ec_verify.location import base_name
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def judge_running(case: Case) -> Iterable[Finding]:
         yield case.finding("EV305", f"the kernel was started for {seen.command_line_init}", seen.command_line_init)
     for mount in case.observation.mounts:
         yield case.finding("EV303", f"{mount.kind} ({mount.source}) is mounted over {mount.point}", mount.point)
+    yield from judge_store_layers(case)
 
 
 def judge_source(case: Case) -> Iterable[Finding]:

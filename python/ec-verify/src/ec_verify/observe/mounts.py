@@ -21,13 +21,21 @@ _ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
 
 @dataclass(frozen=True)
 class Mount:
-    """One line of mountinfo. *point* is where, *kind* the file system, *source* the device, *root* what of it."""
+    """One line of mountinfo. *point* is where, *kind* the file system, *source* the device, *root* what of it.
+
+    *settings* are the file system's options one by one, which `options` has in one text. *number* and *parent* are the
+    kernel's ids of this mount and of the one that it is mounted on; *device* is `major:minor`.
+    """
 
     point: str
     kind: str
     source: str
     root: str
     options: str
+    settings: tuple[str, ...] = ()
+    number: int = 0
+    parent: int = 0
+    device: str = ""
 
 
 def parse(mountinfo: bytes) -> list[Mount]:
@@ -39,7 +47,7 @@ def parse(mountinfo: bytes) -> list[Mount]:
         # Only optional fields stand between the first six and the separator: a root called "-" is none.
         separator = fields.index(b"-", _FIXED) if b"-" in fields[_FIXED:] else len(fields)
         rest = fields[separator + 1 :]
-        if len(rest) < 3:  # noqa: PLR2004 - the man page's columns
+        if len(rest) < 3 or not (fields[0] + fields[1]).isdigit():  # noqa: PLR2004 - the man page's columns
             continue
         found.append(
             Mount(
@@ -48,6 +56,11 @@ def parse(mountinfo: bytes) -> list[Mount]:
                 source=_unescape(rest[1]),
                 root=_unescape(fields[3]),
                 options=_unescape(rest[2]),
+                # Before escapes are undone: a comma in a name is escaped.
+                settings=tuple(_unescape(option) for option in rest[2].split(b",")),
+                number=int(fields[0]),
+                parent=int(fields[1]),
+                device=_unescape(fields[2]),
             )
         )
     return found
@@ -65,6 +78,27 @@ def over_store(location: StoreLocation, mounts: list[Mount]) -> list[Mount]:
         for mount in mounts
         if mount.point.startswith(prefix)
     ]
+
+
+def way_to(path: str, mounts: list[Mount]) -> list[Mount]:
+    """Return the mounts that are crossed on the way to *path*, a real path; the last one is what is seen there.
+
+    As the kernel walks: of several mounts on one point each lies on the one before, and what a mount further up
+    hides is not crossed. Empty where the root itself is not among *mounts*.
+    """
+    on = {(mount.parent, mount.point): mount for mount in mounts if mount.number != mount.parent}
+    numbers = {mount.number for mount in mounts}
+    # Of the root's own mount the parent is not listed, or (in the first namespace) it is a root like it.
+    start = next((one for one in mounts if one.point == "/" and one.parent not in numbers - {one.number}), None)
+    if start is None:
+        return []
+    crossed = [start]
+    point = ""
+    for part in ["", *filter(None, path.split("/"))]:
+        point = f"{point.rstrip('/')}/{part}"
+        while (above := on.pop((crossed[-1].number, point), None)) is not None:
+            crossed.append(above)
+    return crossed
 
 
 def is_image(location: StoreLocation, mounts: list[Mount]) -> bool:

@@ -4,6 +4,7 @@ contents.py   what lies in a store path
 metadata.py   modes, owners, attributes
 entries.py    what is in the store at all
 database.py   what the database says of them
+layers.py     mounts and overlays
 source.py     what is evaluated
 rebuild.py    what is rebuilt
 trust.py      what the release server serves
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ec_verify.demo.attacks import contents, database, entries, harmless, metadata, rebuild, source, trust
+from ec_verify.demo.attacks import contents, database, entries, harmless, layers, metadata, rebuild, source, trust
 
 if TYPE_CHECKING:
     from ec_verify.demo.attacks.attack import Attack
@@ -25,6 +26,7 @@ MODULES = (
     metadata,
     entries,
     database,
+    layers,
     source,
     rebuild,
     trust,
