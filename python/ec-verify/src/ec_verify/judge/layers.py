@@ -1,4 +1,4 @@
-"""Findings about mounts on the store directory, and about upper layers (EV317 to EV319)."""
+"""Findings about mounts on the store directory, and about upper layers (EV317, EV318)."""
 
 from __future__ import annotations
 
