@@ -18,7 +18,7 @@ from ec_verify.observe.layers import StoreLayers
 from ec_verify.observe.mounts import Mount
 from ec_verify.observe.overlay import Mark
 from ec_verify.observe.running import Running
-from ec_verify.observe.upper import UpperEntry
+from ec_verify.observe.upper import UpperEntry, UpperLayer
 from ec_verify.scan.entries import Entry
 from ec_verify.scan.metadata import Anomaly, AnomalyKind
 from ec_verify.scan.oddity import Oddity
@@ -76,6 +76,9 @@ def cases(scenes: Callable[..., Scene], names: type[Names]) -> st.SearchStrategy
         st.none() | texts | st.just("overlay"),
         st.lists(uppers, max_size=2).map(tuple),
         unknown=st.lists(texts, max_size=1).map(tuple),
+    )
+    written = st.builds(
+        UpperLayer, st.lists(uppers, max_size=2).map(tuple), counts, st.lists(texts, max_size=1).map(tuple)
     )
     kinds = st.sampled_from([*get_args(AnomalyKind), "stranger"])
 
@@ -163,6 +166,7 @@ def cases(scenes: Callable[..., Scene], names: type[Names]) -> st.SearchStrategy
                 oddities=tuple(draw(st.lists(st.builds(Oddity, kinds, texts, texts, counts), max_size=2))),
                 database=draw(audits),
                 layers=draw(layers),
+                written=draw(written),
             ),
             evaluation=draw(
                 st.none()

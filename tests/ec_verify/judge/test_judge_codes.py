@@ -16,7 +16,7 @@ from ec_closure.store_db_audit import Audit, Flaw
 from ec_verify.model import Problem
 from ec_verify.observe.layers import StoreLayers
 from ec_verify.observe.mounts import Mount
-from ec_verify.observe.upper import UpperEntry
+from ec_verify.observe.upper import UpperEntry, UpperLayer
 from ec_verify.scan.entries import Entry
 from ec_verify.scan.metadata import Anomaly
 
@@ -105,6 +105,7 @@ PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
     "EV318": lambda scene, names: scene.observe(
         layers=StoreLayers(upper=(UpperEntry(names.tool, "other", "whiteout"),))
     ),
+    "EV319": lambda scene, _names: scene.observe(written=UpperLayer((UpperEntry("/opt/tool", "file"),))),
     "EV401": _passed_on("EV401", "evaluation"),
     "EV402": _passed_on("EV402", "evaluation"),
     "EV403": lambda scene, names: scene.evaluation(drv_path=f"{names.tool}.drv"),

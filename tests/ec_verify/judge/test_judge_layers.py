@@ -8,7 +8,7 @@ import pytest
 
 from ec_verify.observe.layers import StoreLayers
 from ec_verify.observe.mounts import Mount
-from ec_verify.observe.upper import UpperEntry
+from ec_verify.observe.upper import UpperEntry, UpperLayer
 
 if TYPE_CHECKING:
     from tests.ec_verify.conftest import Names, Scene
@@ -113,3 +113,119 @@ def test_layers_that_were_not_seen_are_said_in_coverage(scene: Scene) -> None:
 
     assert ("passed", "bytes", "partly") == (judged.verdict, judged.level_reached, covered.status)
     assert "the upper layer of the store, /gone: not there" in covered.reasons
+
+
+def write(scene: Scene, *entries: UpperEntry, **more: int) -> Scene:
+    """Let the root be an overlay that holds these entries."""
+    return scene.observe(written=UpperLayer(entries, **more))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/etc/machine-id", "/etc/passwd-", "/etc/shadow", "/etc/.clean", "/etc/NIXOS", "/etc/resolv.conf.bak"),
+        *("/etc/ssh/ssh_host_ed25519_key.pub", "/etc/NetworkManager/system-connections/home.nmconnection"),
+    ],
+)
+def test_what_a_system_writes_to_etc_is_no_finding(scene: Scene, path: str) -> None:
+    """NixOS, systemd and their tools."""
+    assert [] == weights(write(scene, UpperEntry(path, "file")))
+
+
+def test_links_into_trusted_paths_are_no_finding(scene: Scene, names: type[Names]) -> None:
+    """As activation makes them, wherever they are."""
+    found = write(
+        scene,
+        UpperEntry("/etc/static", "symlink", target=f"{names.system}/etc"),
+        UpperEntry("/bin/sh", "symlink", target=f"{names.tool}/bin/sh"),
+        UpperEntry("/lib64/ld-linux-x86-64.so.2", "symlink", target=names.library),
+        UpperEntry("/etc/systemd/system", "symlink", target="/etc/static/systemd/system"),
+        UpperEntry("/etc/hosts", "symlink", target="/etc/static/hosts"),
+        UpperEntry("/etc/sudoers", "file", copy_of=names.text),
+    )
+
+    assert [] == weights(found)
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "code"),
+    [
+        ("/etc/static", "/tmp/etc", "EV318"),  # noqa: S108 - a name, no file
+        ("/bin/sh", "/nix/store/" + "0" * 32 + "-evil/bin/sh", "EV318"),
+        ("/bin/sh", "{tool}/../../../tmp/sh", "EV318"),
+        ("/etc/systemd/system", "/etc/static/systemd/user", "EV318"),
+        ("/etc/hosts", "/etc/static/../hosts", "EV319"),
+        ("/usr/bin/env", "/etc/static/usr/bin/env", "EV318"),
+    ],
+)
+def test_links_that_lead_elsewhere_are_told(
+    scene: Scene, names: type[Names], path: str, target: str, code: str
+) -> None:
+    """Also when they only begin as a trusted one does."""
+    write(scene, UpperEntry(path, "symlink", target=target.format(tool=names.tool)))
+
+    assert [code] == [found for found, _ in weights(scene)]
+
+
+@pytest.mark.parametrize(
+    ("path", "weight"),
+    [
+        ("/nix/evil", "fail"),
+        ("/etc/systemd/system/evil.service", "fail"),
+        ("/etc/static", "fail"),
+        ("/usr/bin/evil", "fail"),
+        ("/lib/modules/evil.ko", "fail"),
+        ("/boot/initrd", "fail"),
+        ("/etc/ld.so.preload", "warn"),
+        ("/opt/tool", "warn"),
+        ("/evil", "warn"),
+    ],
+)
+def test_places_of_the_system_weigh_more(scene: Scene, path: str, weight: Severity) -> None:
+    """Deleting there weighs as much as writing."""
+    code = "EV318" if weight == "fail" else "EV319"
+
+    assert [(code, weight)] == weights(write(scene, UpperEntry(path, "file")))
+    assert [(code, weight)] == weights(write(scene, UpperEntry(path, "other", "whiteout")))
+    assert "deletes what lay there" in scene.message(code)
+
+
+def test_copy_of_what_nobody_signed_is_told(scene: Scene, names: type[Names]) -> None:
+    """The bytes are those of a store path, but of none that is trusted."""
+    assert ["EV319"] == [
+        code for code, _ in weights(write(scene, UpperEntry("/etc/x", "file", copy_of=names.store_path("evil"))))
+    ]
+
+
+def test_without_a_manifest_links_into_the_store_are_believed(scene: Scene, names: type[Names]) -> None:
+    """Nothing is trusted then, and activation is no attack."""
+    write(scene, UpperEntry("/bin/sh", "symlink", target=f"{names.tool}/bin/sh")).trust(manifest=None)
+
+    assert "EV318" not in [code for code, _ in weights(scene)]
+
+
+def test_policy_allows_more(scene: Scene) -> None:
+    """Also in places of the system."""
+    scene.policy(allowed_upper=["/opt/*", "/usr/local/*"])
+
+    assert [] == weights(write(scene, UpperEntry("/opt/x/y", "file"), UpperEntry("/usr/local/bin/x", "file")))
+
+
+def test_many_entries_are_twenty_and_a_number(scene: Scene) -> None:
+    """What was not even kept is counted too."""
+    write(scene, *(UpperEntry(f"/opt/{number:03}", "file") for number in range(50)), more=7)
+    messages = [finding.message for finding in scene.judge().findings]
+
+    assert 22 == len(messages)
+    assert {"the upper layer of the root has 30 more entries of that kind, the first /opt/020"} < set(messages)
+    assert "the upper layer of the root has 7 more entries, not looked at" in messages
+
+
+def test_root_that_was_not_seen_is_said_in_coverage(scene: Scene) -> None:
+    """The level is that of bytes, and stands."""
+    scene.observe(written=UpperLayer(unknown=("the upper layer of the root, /gone: not there",)))
+    judged = scene.judge()
+    (covered,) = (one for one in judged.coverage if one.step == "running state")
+
+    assert "passed" == judged.verdict
+    assert "the upper layer of the root, /gone: not there" in covered.reasons

@@ -73,6 +73,7 @@ _KINDS = (
     Kind("EV306", "booted system in no trusted manifest", "fail", "What was booted was never published, or was published for another trust root. Reboot into a published system."),
     Kind("EV317", "a mount covers the store directory", "fail", "Something was mounted on the whole store. If it belongs there, the system's fstab or `store.layers` in verify.toml says so; else look at /proc/self/mountinfo."),
     Kind("EV318", "an upper layer covers what CI signed", "fail", "Somebody wrote over a signed file of the image since it was mounted. Reboot, and find out who."),
+    Kind("EV319", "unexpected file in the upper layer of the root", "warn", "It was written since boot, outside the usual places. Allow it by `allowed_upper` in policy if it belongs there."),
     # Source
     Kind("EV401", "embedded source differs from what CI signed", "fail", "The flake on this node is not the one that CI built."),
     Kind("EV402", "locked input differs from its lock", "fail", "A source tree in the store was altered. An evaluation would have used it."),

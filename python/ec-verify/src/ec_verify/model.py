@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ec_closure.store_db_audit import Audit
 from ec_verify.observe.layers import StoreLayers
+from ec_verify.observe.upper import UpperLayer
 
 if TYPE_CHECKING:
     from ec_closure.manifest import Manifest
@@ -59,7 +60,8 @@ class Observation:
 
     *paths* has one entry for every path that was looked at. *oddities* are what is wrong with the store directory
     itself and with what lies beside the paths. *partial* says why not all was looked at. *database* is what the store
-    database holds beside its rows, *layers* what the store directory is made of.
+    database holds beside its rows, *layers* what the store directory is made of, *written* what
+    the upper layer of an overlay root holds.
     """
 
     running: Running
@@ -72,6 +74,7 @@ class Observation:
     oddities: tuple[Oddity, ...] = ()
     database: Audit = field(default_factory=Audit)
     layers: StoreLayers = field(default_factory=StoreLayers)
+    written: UpperLayer = field(default_factory=UpperLayer)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ec_closure.store_db import StoreDatabase
 from ec_closure.store_db_audit import Audit
 from ec_verify.location import base_name
 from ec_verify.model import Observation, Problem
-from ec_verify.observe import layers, mounts
+from ec_verify.observe import layers, mounts, root
 from ec_verify.scan.busy import Patience, working_on
 from ec_verify.scan.directory import inspect_store
 from ec_verify.scan.entries import Entry, unknown_entries
@@ -105,6 +105,7 @@ def observe(
         oddities=(*oddities, *strange),
         database=audit,
         layers=layers.observe(location, mounted, seen.current, [task for task in todo if task.path in signed]),
+        written=root.observe(location, mounted),
     )
 
 

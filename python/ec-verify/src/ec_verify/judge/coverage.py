@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _CONCLUSIVE = frozenset({"rebuilt", "fixed", "unreproducible", "inherited", "corrupt", "missing"})
 # What step 2 does not look at yet; a report must say so (feature F60).
-_NOT_OBSERVED = ("boot files", "overlay upper layer", "/etc and units", "processes", "kernel modules")
+_NOT_OBSERVED = ("boot files", "/etc and units", "processes", "kernel modules")
 
 _MAX_REASONS = 50
 
@@ -127,12 +127,13 @@ def _bytes(case: Case, paths: tuple[PathJudgement, ...]) -> Coverage:
 
 
 def _running(case: Case) -> Coverage:
-    done = 5 - len(case.observation.running.unobserved)
-    reasons = Counter(case.observation.running.unobserved)
+    hidden = case.observation.written.unknown
+    done = 5 + (not hidden) - len(case.observation.running.unobserved)
+    reasons = Counter((*case.observation.running.unobserved, *hidden))
     reasons.update(f"{what}: not observed by this version" for what in _NOT_OBSERVED)
     if not case.observation.running.has_profile:
         reasons["no system profile, as on netboot and ISO systems: nothing here says what the next boot takes"] = 1
-    return _entry("running state", done, 5 + len(_NOT_OBSERVED), reasons)
+    return _entry("running state", done, 6 + len(_NOT_OBSERVED), reasons)
 
 
 def _source(case: Case) -> Coverage:

@@ -1,9 +1,10 @@
-"""Findings about mounts on the store directory, and about upper layers (EV317, EV318)."""
+"""Findings about mounts on the store directory, and about upper layers (EV317 to EV319)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ec_closure.policy import matches
 from ec_verify.location import base_name
 
 if TYPE_CHECKING:
@@ -14,6 +15,16 @@ if TYPE_CHECKING:
     from ec_verify.observe.mounts import Mount
     from ec_verify.observe.upper import UpperEntry
 
+# What belongs to the system alone: nothing there is written to while it runs, but for links into the store.
+_SYSTEM = ("/nix/", "/etc/systemd/", "/etc/static", "/bin/", "/sbin/", "/usr/", "/lib", "/boot/")
+# What NixOS, systemd and their tools write to /etc while a machine runs, as shell patterns.
+_ETC = (
+    *("/etc/.clean", "/etc/.pwd.lock", "/etc/.updated", "/etc/NIXOS", "/etc/machine-id", "/etc/hostname"),
+    *("/etc/passwd*", "/etc/group*", "/etc/shadow*", "/etc/gshadow*", "/etc/subuid*", "/etc/subgid*"),
+    *("/etc/adjtime", "/etc/localtime", "/etc/zoneinfo", "/etc/mtab", "/etc/resolv.conf*", "/etc/resolvconf*"),
+    *("/etc/ssh/ssh_host_*", "/etc/NetworkManager/system-connections/*", "/etc/nixos/*", "/etc/wpa_supplicant.conf"),
+)
+_LISTED = 20
 _MARKS = {
     "whiteout": "deletes it",
     "opaque": "hides the directory below",
@@ -79,3 +90,44 @@ def _covered(case: Case, entry: UpperEntry, signed: str) -> Finding:
             "EV318", f"{name} was copied to the upper layer of the store, unaltered", entry.path, weight="warn"
         )
     return case.finding("EV318", f"{name} was altered in the upper layer of the store", entry.path)
+
+
+def judge_written(case: Case) -> Iterable[Finding]:
+    """Judge what was written to an overlay root since boot, outside the places that exist to be written to."""
+    written = case.observation.written
+    trusted = {record.path for manifest in (case.manifest, *case.trust.others) if manifest for record in manifest.paths}
+    found: dict[str, list[UpperEntry]] = {"EV318": [], "EV319": []}
+    for entry in written.entries:
+        if matches(entry.path, case.policy.allowed_upper) or _belongs(case, entry, trusted):
+            continue
+        found["EV318" if entry.path.startswith(_SYSTEM) else "EV319"].append(entry)
+    for code, entries in found.items():
+        for entry in entries[:_LISTED]:
+            did = _MARKS[entry.mark].replace("it", "what lay there", 1) if entry.mark == "whiteout" else "holds"
+            yield case.finding(code, f"the upper layer of the root {did}: {entry.path}", entry.path)
+        if rest := entries[_LISTED:]:
+            said = f"the upper layer of the root has {len(rest)} more entries of that kind, the first {rest[0].path}"
+            yield case.finding(code, said, rest[0].path)
+    if written.more:
+        yield case.finding("EV319", f"the upper layer of the root has {written.more} more entries, not looked at")
+
+
+def _belongs(case: Case, entry: UpperEntry, trusted: set[str]) -> bool:
+    """Tell whether NixOS itself may have put *entry* there.
+
+    A link into /etc/static or into a trusted store path brings nothing new: where such links should lead is judged with
+    the rest of /etc. Without a manifest, links into the store are believed.
+    """
+    if entry.mark is not None:
+        return False
+    if entry.kind == "symlink":
+        if entry.target == f"/etc/static{entry.path.removeprefix('/etc')}" and entry.path.startswith("/etc/"):
+            return True
+        inside = entry.target.removeprefix(f"{case.store_dir}/")
+        if inside != entry.target:
+            path = f"{case.store_dir}/{inside.partition('/')[0]}"
+            # A name with `..` in it may lead anywhere.
+            return ".." not in inside.split("/") and (path in trusted or case.manifest is None)
+    if entry.copy_of:
+        return entry.copy_of in trusted or case.manifest is None
+    return matches(entry.path, _ETC)

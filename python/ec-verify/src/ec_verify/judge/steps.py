@@ -9,7 +9,7 @@ import msgspec
 from ec_closure.report import Freshness
 from ec_closure.store_path import StorePath
 from ec_verify.judge.case import systems_of
-from ec_verify.judge.layers import judge_store_layers
+from ec_verify.judge.layers import judge_store_layers, judge_written
 from ec_verify.location import base_name
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def judge_running(case: Case) -> Iterable[Finding]:
     for mount in case.observation.mounts:
         yield case.finding("EV303", f"{mount.kind} ({mount.source}) is mounted over {mount.point}", mount.point)
     yield from judge_store_layers(case)
+    yield from judge_written(case)
 
 
 def judge_source(case: Case) -> Iterable[Finding]:

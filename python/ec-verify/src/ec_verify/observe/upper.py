@@ -31,7 +31,7 @@ class UpperEntry:
     """One entry of an upper layer. *path* is logical, below the overlay's root; *target* that of a symlink.
 
     *mark* is what overlayfs itself put there. *below* tells whether a lower layer has an entry of that name, None
-    where that is not known.
+    where that is not known. *copy_of* is the store path that a file's bytes were found in, where one was looked for.
     """
 
     path: str
@@ -39,6 +39,7 @@ class UpperEntry:
     mark: Mark | None = None
     target: str = ""
     below: bool | None = None
+    copy_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,48 @@ def hide_below_image(node: Node) -> None:
     node.attacked = [path]
 
 
+def _overlay_root(node: Node, prepare: Callable[[Path], object]) -> None:
+    """Make the root of the node an overlay, and write to it what a system writes at boot, and what *prepare* does."""
+    upper, lower, scratch = (node.directory / name for name in ("upper", "lower", "scratch"))
+    for directory in (upper / "etc", upper / "bin", upper / "var/log", lower, scratch):
+        directory.mkdir(parents=True)
+    (upper / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    (upper / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+    (upper / "etc/static").symlink_to(f"{node.release.toplevel}/etc")
+    (upper / "bin/sh").symlink_to(node.path(_PUBLISHER))
+    (upper / "var/log/messages").write_text("started\n")
+    prepare(upper)
+    node.wrapper = [*_NAMESPACE, _IMAGE, "sh", *map(str, (scratch, upper, lower, node.root))]
+
+
+def boot_overlay_root(node: Node) -> None:
+    """Run on a root that is an overlay."""
+    _overlay_root(node, lambda _upper: None)
+
+
+def write_unit(node: Node) -> None:
+    """Run on a root that is an overlay, and add a unit of systemd to it."""
+    place = "etc/systemd/system/back-door.service"
+
+    def prepare(upper: Path) -> None:
+        (upper / place).parent.mkdir(parents=True)
+        (upper / place).write_text("[Service]\nExecStart=/tmp/back-door\n")
+
+    _overlay_root(node, prepare)
+    node.attacked = [f"/{place}"]
+
+
+def write_tool(node: Node) -> None:
+    """Run on a root that is an overlay, and leave a program on it."""
+
+    def prepare(upper: Path) -> None:
+        (upper / "opt").mkdir()
+        (upper / "opt/tool").write_text("a tool")
+
+    _overlay_root(node, prepare)
+    node.attacked = ["/opt/tool"]
+
+
 ATTACKS = (
     Attack(
         "read-only-store",
@@ -189,6 +231,35 @@ ATTACKS = (
         "altered the image, and hid that below the right bytes",
         hide_below_image,
         frozenset({"EV318"}),
+        needs_root=True,
+    ),
+    Attack(
+        "overlay-root",
+        "Root that is an overlay",
+        "booted with an overlay as root, and wrote what a system writes",
+        boot_overlay_root,
+        frozenset(),
+        verdict="passed",
+        on_store=False,
+        needs_root=True,
+    ),
+    Attack(
+        "overlay-root-unit",
+        "Unit in the upper layer of the root",
+        "added a unit to a root that is an overlay",
+        write_unit,
+        frozenset({"EV318"}),
+        on_store=False,
+        needs_root=True,
+    ),
+    Attack(
+        "overlay-root-file",
+        "Program in the upper layer of the root",
+        "left a program on a root that is an overlay",
+        write_tool,
+        frozenset({"EV319"}),
+        verdict="passed",
+        on_store=False,
         needs_root=True,
     ),
 )
