@@ -308,13 +308,30 @@ class TestRuns:
         assert f"EV203 fail  {node.path('library').rpartition('/')[2]}: mode 0666" in ran.out
         assert "Nix makes files 0444 or 0555" in ran.out
 
-    def test_a_hundred_findings_are_not_all_printed(self, node: Node) -> None:
-        """The rest is counted; JSON has them."""
+    def test_a_hundred_findings_of_one_cause_are_told_as_one(self, node: Node) -> None:
+        """What is wrong, how often, and the first; `--all` and JSON have them all."""
         for number in range(100):
             (node.root / "nix" / "store" / f"evil-{number}").write_bytes(b"")
 
-        assert "… and 60 more findings: --json lists them" in node.run("scan").out
-        assert 100 == len(node.run("scan", "--json").report.findings)
+        told = node.run("scan").out
+        assert "EV209 fail  100 x in the store directory, but unknown to the database" in told
+        assert "evil-0 lies in the store directory, but nobody registered it, and 99 more" in told
+        assert "findings: --all lists them" in told
+        assert "evil-57" not in told
+        assert "evil-57 lies" in node.run("scan", "--all").out
+        report = node.run("scan", "--json").report
+        assert [100] == [one.count for one in report.causes if one.code == "EV209"]
+        assert 100 == sum(one.code == "EV209" for one in report.findings)
+
+    def test_what_a_report_leaves_out_is_said(self, node: Node) -> None:
+        """Nothing is cut without a word."""
+        for number in range(1003):
+            (node.root / "nix" / "store" / f"evil-{number}").write_bytes(b"")
+        node.physical("library").chmod(0o666)
+
+        assert "… and 4 more EV209 fail: more than a report lists" in node.run("scan", "--all").out
+        assert "EV209 fail  1003 x " in node.run("scan").out
+        assert {"EV203", "EV209"} <= node.run("scan", "--json").codes
 
     @pytest.mark.parametrize("as_json", [True, False])
     def test_hostile_names_reach_the_terminal_as_text(self, node: Node, as_json: bool) -> None:  # noqa: FBT001 - a table
@@ -329,7 +346,7 @@ class TestRuns:
         ):
             (node.root / "nix" / "store" / os.fsdecode(name)).write_bytes(b"")
 
-        ran = node.run("scan", *(["--json"] if as_json else []))
+        ran = node.run("scan", "--json" if as_json else "--all")
 
         assert (1, True) == (ran.exit, ran.out.replace("\n", "").isprintable())
         assert "PASSED" not in [line.strip() for line in ran.out.splitlines()]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ec_closure.policy import LEVELS
-from ec_closure.report import Finding, Freshness, Listed, Report, VerifierIdentity
+from ec_closure.report import Cause, Finding, Freshness, LeftOut, Listed, Report, VerifierIdentity
 from ec_verify.report.metrics import render
 
 if TYPE_CHECKING:
@@ -122,6 +122,20 @@ def test_the_parser_refuses_what_is_no_openmetrics(text: str) -> None:
         parse(text)
 
 
+def test_findings_that_are_not_listed_are_counted() -> None:
+    """And causes beside them: an alarm on a number must not depend on what fits into a report."""
+    cause = Cause(code="EV201", severity="fail", title="t", message="m", hint="h", count=5000)
+    report = a_report(causes=(cause,), left_out=(LeftOut(code="EV201", severity="fail", count=4000),))
+
+    found = parse(render(report))
+
+    numbers = [
+        {dict(labels)["severity"]: value for labels, value in found[name].samples.items()}
+        for name in ("ec_verify_findings", "ec_verify_causes")
+    ]
+    assert [{"fail": 4001, "warn": 2, "info": 0}, {"fail": 1, "warn": 0, "info": 0}] == numbers
+
+
 def test_each_number_of_a_report_is_there() -> None:
     """Verdict, levels, paths, findings, times and freshness."""
     found = parse(render(a_report()))
@@ -149,7 +163,7 @@ def test_each_number_of_a_report_is_there() -> None:
     } == {
         name.removeprefix("ec_verify_"): only(family)
         for name, family in found.items()
-        if name not in ("ec_verify_verdict", "ec_verify_paths", "ec_verify_findings")
+        if name not in ("ec_verify_verdict", "ec_verify_paths", "ec_verify_findings", "ec_verify_causes")
     }
 
 

@@ -57,6 +57,34 @@ class Finding(Record, frozen=True, kw_only=True):
     path: Text | None = None
 
 
+class Cause(Record, frozen=True, kw_only=True):
+    """What several findings have in common, and what follows from it: the shortest answer to what is wrong.
+
+    *count* findings of *code* and *severity* are of this cause; *message* is the first one's, *paths* the first that
+    they name. *follows* counts findings of other codes that are explained by these, none of which weighs more.
+    *affected* counts other paths of the system that this reaches: those that need a missing or altered path, or that
+    inherit a difference.
+    """
+
+    code: FindingCode
+    severity: Severity
+    title: Text
+    message: Text
+    hint: Text
+    count: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+    paths: tuple[Text, ...] = ()
+    follows: dict[str, int] = {}
+    affected: Count = 0
+
+
+class LeftOut(Record, frozen=True, kw_only=True):
+    """How many findings of one code and severity a report does not list, because there are too many."""
+
+    code: FindingCode
+    severity: Severity
+    count: Count
+
+
 class Coverage(Record, frozen=True, kw_only=True):
     """What one step covered. *done* of *total* units; *reasons* counts why the rest was not."""
 
@@ -110,7 +138,9 @@ class Report(Record, frozen=True, kw_only=True):
 
     *verdicts* holds one letter per manifest path in manifest order (`VERDICT_LETTERS`), zstd and
     base64; empty without a manifest. *observed_digest* is the SHA-256 over `path NUL sri LF` of
-    all paths read, sorted. Times are seconds since 1970; *reference_time* is the judge's clock.
+    all paths read, sorted. *causes* stand for all findings, gravest first; *findings* lists at most
+    `MAX_LISTED`, never a lighter one in place of a graver, and *left_out* counts the others. Times
+    are seconds since 1970; *reference_time* is the judge's clock.
     """
 
     verifier: VerifierIdentity
@@ -130,7 +160,9 @@ class Report(Record, frozen=True, kw_only=True):
     observed_digest: Sha256 | None = None
     unlisted: Listed = Listed()
     extra: Listed = Listed()
+    causes: tuple[Cause, ...] = ()
     findings: tuple[Finding, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     coverage: tuple[Coverage, ...] = ()
     freshness: Freshness = Freshness()
     started: Count

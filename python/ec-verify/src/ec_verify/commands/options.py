@@ -61,6 +61,14 @@ class Common:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
+class Listing:
+    """How much of a result is printed."""
+
+    all: Annotated[bool, Parameter(help="Print every finding, not the causes alone.", negative=())] = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
 class Trust:
     """Whom to believe, and when."""
 

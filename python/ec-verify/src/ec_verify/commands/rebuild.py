@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ec_verify.commands.options import Common, Trust
+from ec_verify.commands.options import Common, Listing, Trust
 from ec_verify.commands.run import look
 
 
@@ -17,6 +17,7 @@ def rebuild(
     ] = False,
     common: Common = Common(),
     trust: Trust = Trust(),
+    listing: Listing = Listing(),
 ) -> int:
     """Verify at level rebuild: also run the builders again in a ghost store. Writes no report."""
-    return look("full" if full else "rebuild", common, trust)
+    return look("full" if full else "rebuild", common, trust, listing)

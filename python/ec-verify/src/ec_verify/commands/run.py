@@ -9,7 +9,7 @@ import structlog
 from ec_closure.errors import EcError
 from ec_closure.policy import Level
 from ec_closure.report import RunOutput
-from ec_verify.commands.options import Common, Trust
+from ec_verify.commands.options import Common, Listing, Trust
 from ec_verify.commands.show import show
 from ec_verify.config import Settings
 from ec_verify.report import build
@@ -22,7 +22,9 @@ from ec_verify.state import State, boot_id
 log = structlog.get_logger()
 
 
-def run(*, level: Level | None = None, common: Common = Common(), trust: Trust = Trust()) -> int:
+def run(
+    *, level: Level | None = None, common: Common = Common(), trust: Trust = Trust(), listing: Listing = Listing()
+) -> int:
     """Verify this node, sign the report, keep it and send it.
 
     When the report cannot be kept, that is said on standard error, and only a failed run still exits with 1.
@@ -46,21 +48,21 @@ def run(*, level: Level | None = None, common: Common = Common(), trust: Trust =
         except EcError as error:
             # A disk that is full must not hide what was found.
             output, trouble = _unsigned(settings, outcome, started), error
-    show(output, as_json=common.json)
+    show(output, as_json=common.json, all_findings=listing.all)
     if trouble is None:
         return outcome.judgement.exit_code
     log.error("the report was not delivered", reason=str(trouble), hint=trouble.hint)
     return outcome.judgement.exit_code if output.verdict == "failed" else trouble.exit_code
 
 
-def look(level: Level, common: Common, trust: Trust) -> int:
+def look(level: Level, common: Common, trust: Trust, listing: Listing) -> int:
     """Verify up to *level* and print the result; no report, no counter, nothing sent."""
     settings = common.settings()
     request = Request(level, trust.reference_time(), trust.offline, trust.manifest_file())
     started = datetime.now(UTC)
     with State(settings.config.state).lock():
         outcome = verify(settings, request, common.progress())
-    show(_unsigned(settings, outcome, started), as_json=common.json)
+    show(_unsigned(settings, outcome, started), as_json=common.json, all_findings=listing.all)
     return outcome.judgement.exit_code
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ec_verify.commands.options import Common, Trust
+from ec_verify.commands.options import Common, Listing, Trust
 from ec_verify.commands.run import look
 
 
-def source(*, common: Common = Common(), trust: Trust = Trust()) -> int:
+def source(*, common: Common = Common(), trust: Trust = Trust(), listing: Listing = Listing()) -> int:
     """Verify at level source: also evaluate the embedded flake. Writes no report."""
-    return look("source", common, trust)
+    return look("source", common, trust, listing)

@@ -9,7 +9,7 @@ import msgspec
 
 from ec_closure.errors import BadInputError
 from ec_closure.report import RunOutput
-from ec_verify.commands.options import Common
+from ec_verify.commands.options import Common, Listing
 from ec_verify.commands.show import show
 from ec_verify.errors import StateError
 from ec_verify.report.deliver import LAST_RUN
@@ -30,7 +30,7 @@ def last_run(state: State) -> RunOutput | None:
         ) from error
 
 
-def status(*, common: Common = Common()) -> int:
+def status(*, common: Common = Common(), listing: Listing = Listing()) -> int:
     """Print what the last run said, how old it is, and how many reports wait to be sent.
 
     Exits as that run did, with 3 when there was none.
@@ -40,7 +40,7 @@ def status(*, common: Common = Common()) -> int:
     if found is None:
         sys.stderr.write("ec-verify: no run yet\n  hint: `ec-verify run`\n")
         return 3
-    show(found, as_json=common.json)
+    show(found, as_json=common.json, all_findings=listing.all)
     if not common.json:
         age = int(datetime.now(UTC).timestamp()) - found.finished
         waiting = len(Spool(settings.config.state / "spool").waiting())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ec_closure.findings import Severity
     from ec_closure.manifest import Manifest, PathRecord
     from ec_closure.policy import Level, Policy
-    from ec_closure.report import Coverage, Freshness, Listed, Observed, Overall, PathVerdict
+    from ec_closure.report import Cause, Coverage, Freshness, Listed, Observed, Overall, PathVerdict
     from ec_verify.config import StoreLayersKind
     from ec_verify.model import Evaluation, Observation, Problem, Rebuild, TrustOutcome
 
@@ -117,6 +117,7 @@ class Judgement:
     verdict: Overall
     level_reached: Level | None
     paths: tuple[PathJudgement, ...]
+    causes: tuple[Cause, ...]
     findings: tuple[Finding, ...]
     coverage: tuple[Coverage, ...]
     freshness: Freshness

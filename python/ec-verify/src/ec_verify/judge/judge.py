@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ec_closure.report import MAX_LISTED, Observed, Overall
 from ec_verify.judge.case import Case, Judgement
+from ec_verify.judge.causes import causes, group, ordered
 from ec_verify.judge.coverage import coverage, level_reached
 from ec_verify.judge.paths import judge_paths
 from ec_verify.judge.promises import judge_promises
@@ -16,8 +17,6 @@ from ec_verify.judge.store import judge_store
 
 if TYPE_CHECKING:
     from ec_closure.report import Finding
-
-_WEIGHT = {"fail": 0, "warn": 1, "info": 2}
 
 
 def judge(case: Case) -> Judgement:
@@ -39,13 +38,14 @@ def judge(case: Case) -> Judgement:
     findings += judge_promises(case, paths, findings)
     if case.self_test is not None:
         findings.append(case.finding("EV901", case.self_test))
-    findings.sort(key=lambda finding: (_WEIGHT[finding.severity], finding.code, finding.path or ""))
+    groups = group(case, findings)
     reached = level_reached(case, paths)
     return Judgement(
         verdict=_overall(case, findings, reached is not None and reached == case.level),
         level_reached=reached,
         paths=paths,
-        findings=tuple(findings),
+        causes=causes(case, paths, groups),
+        findings=ordered(groups),
         coverage=coverage(case, paths),
         freshness=freshness,
         unlisted=unlisted,

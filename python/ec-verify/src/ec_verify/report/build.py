@@ -17,6 +17,7 @@ from ec_closure.report import (
     pack_verdicts,
     statement,
 )
+from ec_verify.report.listing import listed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from ec_verify.config import Settings
     from ec_verify.run import Outcome
-
-_MAX_FINDINGS = 1000
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,7 @@ def build(settings: Settings, outcome: Outcome, occasion: Occasion) -> RunOutput
     """Return the report with the verdict of each path in words; `signed` leaves these out again."""
     case, judgement = outcome.case, outcome.judgement
     manifest = case.manifest
+    findings, left_out = listed(judgement.findings)
     reference = None
     if manifest is not None:
         reference = ManifestReference(
@@ -69,7 +69,9 @@ def build(settings: Settings, outcome: Outcome, occasion: Occasion) -> RunOutput
         observed_digest=judgement.observed_digest,
         unlisted=judgement.unlisted,
         extra=judgement.extra,
-        findings=judgement.findings[:_MAX_FINDINGS],
+        causes=judgement.causes,
+        findings=findings,
+        left_out=left_out,
         coverage=judgement.coverage,
         freshness=judgement.freshness,
         started=int(occasion.started.timestamp()),

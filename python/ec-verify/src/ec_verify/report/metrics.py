@@ -32,6 +32,12 @@ def render(report: Report) -> str:
     weights = {"fail": 0, "warn": 0, "info": 0}
     for finding in report.findings:
         weights[finding.severity] += 1
+    for rest in report.left_out:
+        weights[rest.severity] += rest.count
+    causes = dict.fromkeys(weights, 0)
+    for cause in report.causes:
+        causes[cause.severity] += 1
+    gauge("causes", "Causes of findings by severity.", {f'{{severity="{name}"}}': n for name, n in causes.items()})
     gauge("findings", "Findings by severity.", {f'{{severity="{name}"}}': count for name, count in weights.items()})
     gauge("unlisted_paths", "Registered paths in no trusted manifest.", {"": report.unlisted.count})
     gauge("extra_entries", "Entries of the store directory that nobody registered.", {"": report.extra.count})
