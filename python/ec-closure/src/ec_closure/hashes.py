@@ -33,10 +33,8 @@ class Hash:
     digest: bytes
 
     def __post_init__(self) -> None:
-        size = DIGEST_SIZES.get(self.algorithm)
-        if size is None:
-            raise HashError(f"unknown hash algorithm {self.algorithm[:20]!r}", hint=f"known: {', '.join(DIGEST_SIZES)}")
-        if len(self.digest) != size:
+        if len(self.digest) != DIGEST_SIZES.get(self.algorithm):
+            size = _size(self.algorithm)
             raise HashError(f"a {self.algorithm} digest has {size} bytes, not {len(self.digest)}")
 
     @classmethod

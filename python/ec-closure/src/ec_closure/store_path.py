@@ -81,6 +81,11 @@ class StorePath:
         return self.base_name
 
 
+def full_path(store_dir: str = STORE_DIR) -> re.Pattern[str]:
+    """Return the expression that `StorePath.parse` accepts, for those who check very many."""
+    return re.compile(f"{re.escape(store_dir)}/{_HASH_PART.pattern}-{_NAME.pattern}")
+
+
 def check_name(name: str) -> None:
     """Raise `StorePathError` unless *name* may follow the hash part."""
     if not _NAME.fullmatch(name):
