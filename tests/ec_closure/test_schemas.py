@@ -66,6 +66,16 @@ POLICY = {"level": "full", "severity": {"EV201": "warn"}, "unreproducible": [
 DOCUMENTS: dict[str, Any] = {
     "closure-manifest.v1": json.loads(msgspec.json.encode(MANIFEST)),
     "policy.v1": POLICY,
+    "policy-check.v1": {
+        "policy": "policy.toml",
+        "digest": "0" * 64,
+        "notes": [{"level": "warn", "place": "systems", "message": "m"}],
+    },
+    "policy-explanation.v1": {
+        "digest": "0" * 64,
+        "subject": "EV205",
+        "says": [{"about": "EV205", "text": "t"}],
+    },
     "report.v1": json.loads(json.dumps(STATEMENT)),
     "run-output.v1": json.loads(json.dumps(RUN_OUTPUT)),
 }

@@ -13,6 +13,8 @@ import msgspec
 
 from ec_closure.manifest import Manifest
 from ec_closure.policy import Policy
+from ec_closure.policy_lint import PolicyCheck
+from ec_closure.policy_words import PolicyExplanation
 from ec_closure.report import ReportStatement, RunOutput
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -20,6 +22,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 DOCUMENTS = {
     "closure-manifest.v1": Manifest,
     "policy.v1": Policy,
+    "policy-check.v1": PolicyCheck,
+    "policy-explanation.v1": PolicyExplanation,
     "report.v1": ReportStatement,
     "run-output.v1": RunOutput,
 }

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _ASK = "see `ec-verify --help`"
-_INCOMPLETE: tuple[list[str], ...] = ([], ["config"])
+_INCOMPLETE: tuple[list[str], ...] = ([], ["config"], ["policy"])
 
 _HELP = (
     "Prove that this node runs what CI signed.\n\n"
@@ -62,6 +62,10 @@ def make_app() -> App:
     config = App(name="config", help="The configuration.")
     config.command("ec_verify.commands.config:check", name="check", help="Check verify.toml and the policy it names.")
     app.command(config)
+    policy = App(name="policy", help="What the operator accepts.")
+    policy.command("ec_verify.commands.policy:check", name="check", help="Check a policy, and what deserves a look.")
+    policy.command("ec_verify.commands.policy:explain", name="explain", help="Say what it does, in words.")
+    app.command(policy)
     return app
 
 
