@@ -7,7 +7,7 @@ import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
@@ -21,6 +21,9 @@ from ec_verify.errors import ConfigError
 from ec_verify.ghost.nix import NixSettings
 from ec_verify.ghost.scratch import parse_size
 from ec_verify.location import STATE_DIR, STORE_DIR, StoreLocation
+
+if TYPE_CHECKING:
+    import ssl
 
 DEFAULT_PATH = Path("/etc/ec-verify/verify.toml")
 MAX_BYTES = 1 << 20
@@ -62,6 +65,7 @@ class TrustTable(Table, frozen=True, kw_only=True):
     target_base: Url | None = None
     token_file: AbsoluteOrEmpty = ""
     proxy: UrlOrEmpty = ""
+    ca_file: AbsoluteOrEmpty = ""
     deadline: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 120
 
 
@@ -93,6 +97,7 @@ class ReportTable(Table, frozen=True, kw_only=True):
 
     url: UrlOrEmpty = ""
     token_file: AbsoluteOrEmpty = ""
+    ca_file: AbsoluteOrEmpty = ""
     textfile: AbsoluteOrEmpty = ""
     directory: AbsoluteOrEmpty = ""
     keep: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 100
@@ -231,6 +236,23 @@ def load(path: Path | None) -> Settings:
             policy_bytes = read_file(source, policies.MAX_BYTES)
             policy = policies.decode(policy_bytes, what=str(source))
     return Settings(config, hashlib.sha256(config_bytes).hexdigest(), policy, hashlib.sha256(policy_bytes).hexdigest())
+
+
+def tls_context(ca_file: Path, key: str) -> ssl.SSLContext:
+    """Return a TLS context that trusts the certificate authorities of *ca_file* and no others.
+
+    Raises `ConfigError` that names the *key* of the configuration.
+    """
+    import ssl
+
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # also what is no certificate
+        raise ConfigError(
+            f"{key} cannot be used: {error.strerror or error}",
+            place=str(ca_file),
+            hint="it holds certificates of authorities in PEM form",
+        ) from error
 
 
 def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:

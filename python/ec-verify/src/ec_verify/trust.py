@@ -19,7 +19,7 @@ from ec_closure.errors import BadInputError, EcError, UsageError
 from ec_closure.manifest_rules import ManifestError
 from ec_fetch import errors as fetch
 from ec_fetch.client import TrustClient, TrustSettings
-from ec_verify.config import read_file
+from ec_verify.config import read_file, tls_context
 from ec_verify.errors import ConfigError
 from ec_verify.model import Problem, TrustOutcome
 
@@ -151,8 +151,17 @@ def _settings(config: Config, given: ManifestFile | None) -> Iterator[TrustSetti
         state_dir=config.state / "trust",
         token_file=Path(trust.token_file) if trust.token_file else None,
         proxy=trust.proxy or None,
+        ca_file=_authorities(trust.ca_file),
         deadline=float(trust.deadline),
     )
+
+
+def _authorities(name: str) -> Path | None:
+    """Return the file of certificate authorities, None for the system's. Raises `ConfigError` when it is none."""
+    if not name:
+        return None
+    tls_context(Path(name), "trust.ca_file")  # read here, where a mistake is one of the configuration
+    return Path(name)
 
 
 def _state(client: TrustClient, *, offline: bool, problems: list[Problem]) -> TrustedState | None:

@@ -17,11 +17,14 @@ from ec_closure.errors import BadInputError, TransportError
 from ec_fetch.errors import TokenError
 from ec_fetch.token import read_token
 from ec_fetch.watchdog import Watchdog
+from ec_verify.config import tls_context
 from ec_verify.errors import ConfigError
 from ec_verify.state import failed, write_file
 from ec_verify.text import one_line
 
 if TYPE_CHECKING:
+    import ssl
+
     from ec_verify.config import ReportTable
 
 log = structlog.get_logger()
@@ -65,11 +68,15 @@ class _Nonce(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Dashboard:
-    """Where reports go: *url* without a slash at its end, *token* for the Authorization header."""
+    """Where reports go: *url* without a slash at its end, *token* for the Authorization header.
+
+    *tls* replaces the system's certificate authorities.
+    """
 
     url: str
     token: str | None = None
     attempts: int = 4
+    tls: ssl.SSLContext | None = None
 
     @classmethod
     def of(cls, table: ReportTable) -> Dashboard | None:
@@ -82,7 +89,8 @@ class Dashboard:
             raise ConfigError(
                 error.message, place=error.place, hint="report.token_file names a file that holds the token alone"
             ) from error
-        return cls(table.url.rstrip("/"), token)
+        tls = tls_context(Path(table.ca_file), "report.ca_file") if table.ca_file else None
+        return cls(table.url.rstrip("/"), token, tls=tls)
 
     def nonce(self) -> str | None:
         """Ask for a nonce that makes the next report fresh; None when the dashboard does not answer now."""
@@ -107,7 +115,7 @@ class Dashboard:
         try:
             for attempt in stamina.retry_context(on=(_TemporaryError, httpx2.TransportError), attempts=attempts):
                 with attempt:
-                    status, answer = _post(place, body, headers)
+                    status, answer = _post(place, body, headers, self.tls)
         except (_TemporaryError, httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise SubmitError(one_line(str(error)) or type(error).__name__, place=place) from error
         if status not in _ACCEPTED:
@@ -116,11 +124,13 @@ class Dashboard:
         return answer
 
 
-def _post(place: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+def _post(place: str, body: bytes | None, headers: dict[str, str], tls: ssl.SSLContext | None) -> tuple[int, bytes]:
     answer = bytearray()
     with (
         Watchdog(_DEADLINE) as watchdog,
-        httpx2.Client(timeout=_TIMEOUT, trust_env=False, follow_redirects=False) as client,
+        httpx2.Client(
+            timeout=_TIMEOUT, trust_env=False, follow_redirects=False, verify=True if tls is None else tls
+        ) as client,
         client.stream("POST", place, content=body, headers=headers, extensions={"trace": watchdog.trace}) as response,
     ):
         if response.status_code in _TRY_AGAIN:
