@@ -102,7 +102,7 @@ def causes(case: Case, paths: tuple[PathJudgement, ...], groups: Iterable[Group]
 def _cause(case: Case, paths: tuple[PathJudgement, ...], group: Group) -> Cause:
     first = group.own[0]
     named = list(dict.fromkeys(one.path for one in group.own if one.path is not None))
-    if first.code == "EV208":
+    if first.code == "EV208" and named:
         named = _wanted_first(case, named)
         first = next((one for one in group.own if one.path == named[0]), first)
     affected = 0
