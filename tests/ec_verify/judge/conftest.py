@@ -95,6 +95,7 @@ def cases(scenes: Callable[..., Scene], names: type[Names]) -> st.SearchStrategy
             draw(st.none() | st.sampled_from([path, strangers[0]])),
             problem,
             draw(texts),
+            draw(st.none() | st.frozensets(paths.map(lambda one: one.rpartition("/")[2][:32]) | texts, max_size=3)),
         )
 
     @st.composite
@@ -167,6 +168,7 @@ def cases(scenes: Callable[..., Scene], names: type[Names]) -> st.SearchStrategy
                 database=draw(audits),
                 layers=draw(layers),
                 written=draw(written),
+                searched=draw(st.booleans()),
             ),
             evaluation=draw(
                 st.none()

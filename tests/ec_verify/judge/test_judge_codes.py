@@ -57,6 +57,12 @@ def _specialised(scene: Scene, names: type[Names]) -> None:
 
 _ACCEPTED = {"code": "EV205", "pattern": "tool", "owner": "builds", "reason": "known", "expires": "2027-11-20"}
 
+
+def part(path: str) -> str:
+    """Return the hash part of a store path."""
+    return path.rpartition("/")[2][:32]
+
+
 PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
     **{code: _passed_on(code, "trust") for code in (f"EV10{digit}" for digit in range(1, 9))},
     "EV109": lambda scene, _names: scene.trust(withdrawn=(5,)),
@@ -90,6 +96,8 @@ PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
         scene.row(names.editor, signatures=(CACHE.sign(b"something else"),)),
     ),
     "EV217": lambda scene, names: scene.row(names.text, ultimate=True),
+    "EV218": lambda scene, names: scene.look(names.tool, occurring=frozenset()),
+    "EV219": lambda scene, names: scene.look(names.library, occurring=frozenset({part(names.library)})),
     "EV301": lambda scene, _names: scene.run(current=None),
     "EV302": lambda scene, names: scene.run(profile=names.tool),
     "EV303": lambda scene, names: scene.observe(mounts=(Mount(names.tool, "tmpfs", "tmpfs", "/", "rw"),)),

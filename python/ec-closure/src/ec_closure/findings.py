@@ -64,6 +64,8 @@ _KINDS = (
     Kind("EV215", "database holds what Nix never writes", "fail", "A trigger, a view, a dangling reference or a damaged index: rows change or hide by themselves. Restore the database from a trusted dump."),
     Kind("EV216", "forged or malformed signature in the database", "fail", "A row claims the signature of a key in `cache_keys` that never signed it. Find out who wrote the row."),
     Kind("EV217", "database tells another origin than CI", "warn", "Where a path comes from is not signed: Nix may take it for built here, or not ask for signatures. Its bytes are judged by themselves."),
+    Kind("EV218", "recorded reference is not in the bytes", "fail", "Nix records what it finds in the bytes. The manifest, or the path, is not what a build made."),
+    Kind("EV219", "reference in the bytes is not recorded", "warn", "The path names another that it is not recorded to need: garbage collection may delete it, and no closure holds it."),
     # Running state
     Kind("EV301", "running system is not the one examined", "fail", "`/run/current-system` points elsewhere than the profile's generation."),
     Kind("EV302", "profile points elsewhere", "fail", "The system profile does not name the running system: the next boot runs something else."),

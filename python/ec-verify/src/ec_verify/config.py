@@ -48,13 +48,14 @@ class StoreTable(Table, frozen=True, kw_only=True):
     """Which store is verified. *dir* and *state* are logical paths under *root*.
 
     *layers* is what belongs on the store directory: no mount of its own, one, an overlay, or what the running system's
-    own fstab says.
+    own fstab says. *references* asks for a search of the bytes for references, besides their hash.
     """
 
     root: Absolute = "/"
     dir: Absolute = STORE_DIR
     state: Absolute = STATE_DIR
     layers: StoreLayersKind = "auto"
+    references: bool = False
 
 
 class TrustTable(Table, frozen=True, kw_only=True):

@@ -61,7 +61,7 @@ class Observation:
     *paths* has one entry for every path that was looked at. *oddities* are what is wrong with the store directory
     itself and with what lies beside the paths. *partial* says why not all was looked at. *database* is what the store
     database holds beside its rows, *layers* what the store directory is made of, *written* what
-    the upper layer of an overlay root holds.
+    the upper layer of an overlay root holds. *searched* tells whether bytes were searched for references.
     """
 
     running: Running
@@ -75,6 +75,7 @@ class Observation:
     database: Audit = field(default_factory=Audit)
     layers: StoreLayers = field(default_factory=StoreLayers)
     written: UpperLayer = field(default_factory=UpperLayer)
+    searched: bool = False
 
 
 @dataclass(frozen=True)

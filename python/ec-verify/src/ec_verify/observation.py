@@ -9,6 +9,7 @@ from ec_closure.errors import LocalError
 from ec_closure.policy import NO_RULES
 from ec_closure.store_db import StoreDatabase
 from ec_closure.store_db_audit import Audit
+from ec_closure.store_path import HASH_PART_LENGTH
 from ec_verify.location import base_name
 from ec_verify.model import Observation, Problem
 from ec_verify.observe import layers, mounts, root
@@ -34,12 +35,18 @@ if TYPE_CHECKING:
 
 
 def tasks(
-    location: StoreLocation, rows: dict[str, PathInfo], manifests: tuple[Manifest, ...], owner: Owner
+    location: StoreLocation,
+    rows: dict[str, PathInfo],
+    manifests: tuple[Manifest, ...],
+    owner: Owner,
+    *,
+    references: bool = False,
 ) -> list[PathTask]:
     """Return what is to be looked at: every registered path and every path of a trusted manifest.
 
     How a path is content-addressed comes from the first manifest that lists it, else from the row:
-    only the method is used, the digest is computed from the bytes.
+    only the method is used, the digest is computed from the bytes. With *references*, what is signed is also searched
+    for the hash parts of all these paths.
     """
     signed = {
         record.path: (record.ca, manifest.references_of(record), record.nar_size)
@@ -47,10 +54,11 @@ def tasks(
         for record in (*manifest.paths, *manifest.contents)
     }
     found = []
+    candidates = frozenset(base_name(path)[:HASH_PART_LENGTH] for path in (*rows, *signed)) if references else None
     for path in sorted(rows.keys() | signed.keys()):
         row = rows.get(path)
         # Either speaks for the path: a signed size, or else that of its row.
-        ca, references, size = signed.get(path, (row.ca, row.references, row.nar_size) if row else (None, (), 0))
+        ca, needed, size = signed.get(path, (row.ca, row.references, row.nar_size) if row else (None, (), 0))
         if ca is None and row is not None:
             ca = row.ca  # of what is signed: an address that somebody made up is then seen not to fit
         found.append(
@@ -59,10 +67,11 @@ def tasks(
                 physical=str(location.physical(path)),
                 store_dir=location.store_dir,
                 ca=ca,
-                references=references,
+                references=needed,
                 owner=owner,
                 size=size,
                 limit=size,
+                candidates=candidates if path in signed else None,
             )
         )
     return found
@@ -77,6 +86,7 @@ def observe(
     total: Callable[[int], None] = lambda _bytes: None,
     advance: Callable[[int], None] = lambda _bytes: None,
     patience: Patience | None = None,
+    references: bool = False,
 ) -> Observation:
     """Look at database, store directory, mounts and bytes. Raises `LocalError` when there is no store at all.
 
@@ -87,9 +97,11 @@ def observe(
     owner, oddities = _directory(location, rules)
     rows, problems = _rows(location)
     audit, unaudited = _audit(location)
-    todo = tasks(location, rows, manifests, owner)
+    todo = tasks(location, rows, manifests, owner, references=references)
     total(sum(task.size for task in todo))
-    moment = _Moment(location, manifests, owner, rows, look_at_all(todo, advance=advance), problems)
+    moment = _Moment(
+        location, manifests, owner, rows, look_at_all(todo, advance=advance), problems, references=references
+    )
     entries, partial = moment.settle(patience or Patience())
     entries, strange, unread = _beside(location, owner, entries)
     mounted = mounts.observe()
@@ -106,6 +118,7 @@ def observe(
         database=audit,
         layers=layers.observe(location, mounted, seen.current, [task for task in todo if task.path in signed]),
         written=root.observe(location, mounted),
+        searched=references,
     )
 
 
@@ -137,6 +150,7 @@ class _Moment:
     rows: dict[str, PathInfo]
     paths: dict[str, PathObservation]
     problems: tuple[Problem, ...]
+    references: bool = False
     settled: set[str] = field(default_factory=set)
 
     def settle(self, patience: Patience) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
@@ -193,7 +207,8 @@ class _Moment:
             moving |= {path for path in suspects - unstable if now.get(path) != self.rows.get(path)}
             self.rows = _moved(self.rows, now, moving)
         before = self.paths
-        again = [task for task in tasks(self.location, self.rows, self.manifests, self.owner) if task.path in moving]
+        todo = tasks(self.location, self.rows, self.manifests, self.owner, references=self.references)
+        again = [task for task in todo if task.path in moving]
         self.paths = {path: look for path, look in before.items() if path not in moving} | look_at_all(again)
         # What is missing twice is missing, and bytes that their row does not know are not asked about again.
         gone = {path for path in suspects & self.paths.keys() if self.paths[path].problem == "missing"}

@@ -45,12 +45,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of one run. *time* is the reference time; *offline* uses the last verified metadata."""
+    """What is asked of one run. *time* is the reference time; *offline* uses the last verified metadata.
+
+    *references* searches the bytes for references, also where the configuration does not ask for it.
+    """
 
     level: Level
     time: datetime
     offline: bool = False
     manifest: ManifestFile | None = None
+    references: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,13 @@ def run(settings: Settings, request: Request, progress: Progress) -> Outcome:
         # 2. Observe, 3. Bytes
         with progress.stage("bytes: hashing the store", unit="bytes") as stage:
             observed = observations.observe(
-                location, seen, manifests, rules=rules, total=stage.total, advance=stage.advance
+                location,
+                seen,
+                manifests,
+                rules=rules,
+                total=stage.total,
+                advance=stage.advance,
+                references=request.references or settings.config.store.references,
             )
         # 4. Source, 5. Rebuild
         evaluation, rebuilt, version = _source_and_rebuild(settings, request, trust, observed, progress)

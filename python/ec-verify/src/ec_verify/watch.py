@@ -8,6 +8,7 @@ is left of it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ec_closure.errors import LocalError
@@ -63,4 +64,6 @@ def moved(
     # The row comes first in an identity: nothing honest changes that one.
     same_row = [path for path in suspects if before[path][0] == after[path][0]]
     looks = look_again(location, observed.rows, manifests, same_row, rules) if same_row else {}
-    return [path for path in suspects if path not in looks or looks[path] != observed.paths.get(path)]
+    # The second look does not search for references; the same bytes have the same ones.
+    seen = {path: replace(look, occurring=None) for path, look in observed.paths.items() if path in looks}
+    return [path for path in suspects if path not in looks or looks[path] != seen.get(path)]

@@ -46,6 +46,7 @@ class Common:
             dir=_absolute(self.store_dir, "--store-dir") or store.dir,
             state=_absolute(self.state_dir, "--state-dir") or store.state,
             layers=store.layers,
+            references=store.references,
         )
         settings = replace(loaded, config=msgspec.structs.replace(loaded.config, store=table))
         try:
@@ -57,6 +58,11 @@ class Common:
     def progress(self) -> Progress:
         """Return where progress is drawn."""
         return choose(quiet=self.quiet)
+
+
+References = Annotated[
+    bool, Parameter(help="Also search the bytes for references, and compare with those recorded.", negative=())
+]
 
 
 @Parameter(name="*")

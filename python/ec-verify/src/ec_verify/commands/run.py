@@ -9,7 +9,7 @@ import structlog
 from ec_closure.errors import EcError
 from ec_closure.policy import Level
 from ec_closure.report import RunOutput
-from ec_verify.commands.options import Common, Listing, Trust
+from ec_verify.commands.options import Common, Listing, References, Trust
 from ec_verify.commands.show import show
 from ec_verify.config import Settings
 from ec_verify.report import build
@@ -23,7 +23,12 @@ log = structlog.get_logger()
 
 
 def run(
-    *, level: Level | None = None, common: Common = Common(), trust: Trust = Trust(), listing: Listing = Listing()
+    *,
+    level: Level | None = None,
+    references: References = False,
+    common: Common = Common(),
+    trust: Trust = Trust(),
+    listing: Listing = Listing(),
 ) -> int:
     """Verify this node, sign the report, keep it and send it.
 
@@ -35,7 +40,7 @@ def run(
         The level to reach; the policy's when not given.
     """
     settings = common.settings()
-    request = Request(level or settings.policy.level, trust.reference_time(), trust.offline, trust.manifest_file())
+    request = _request(level or settings.policy.level, trust, references=references)
     started = datetime.now(UTC)
     state = State(settings.config.state)
     with state.lock():
@@ -55,15 +60,19 @@ def run(
     return outcome.judgement.exit_code if output.verdict == "failed" else trouble.exit_code
 
 
-def look(level: Level, common: Common, trust: Trust, listing: Listing) -> int:
+def look(level: Level, common: Common, trust: Trust, listing: Listing, *, references: bool = False) -> int:
     """Verify up to *level* and print the result; no report, no counter, nothing sent."""
     settings = common.settings()
-    request = Request(level, trust.reference_time(), trust.offline, trust.manifest_file())
+    request = _request(level, trust, references=references)
     started = datetime.now(UTC)
     with State(settings.config.state).lock():
         outcome = verify(settings, request, common.progress())
     show(_unsigned(settings, outcome, started), as_json=common.json, all_findings=listing.all)
     return outcome.judgement.exit_code
+
+
+def _request(level: Level, trust: Trust, *, references: bool) -> Request:
+    return Request(level, trust.reference_time(), trust.offline, trust.manifest_file(), references=references)
 
 
 def _unsigned(settings: Settings, outcome: Outcome, started: datetime) -> RunOutput:

@@ -67,7 +67,8 @@ def _rebuilt(case: Case, paths: list[PathJudgement]) -> bool:
 
 def coverage(case: Case, paths: tuple[PathJudgement, ...]) -> tuple[Coverage, ...]:
     """Return what each step covered."""
-    return (_trust(case), _bytes(case, paths), _running(case), _source(case), _rebuild(case, paths))
+    searched = (_references(case),) if case.observation.searched else ()
+    return (_trust(case), _bytes(case, paths), *searched, _running(case), _source(case), _rebuild(case, paths))
 
 
 def _status(done: int, total: int) -> str:
@@ -124,6 +125,14 @@ def _bytes(case: Case, paths: tuple[PathJudgement, ...]) -> Coverage:
         max(len(seen), len(paths)) + len(hidden),
         unread,
     )
+
+
+def _references(case: Case) -> Coverage:
+    signed = (*case.manifest.paths, *case.manifest.contents) if case.manifest is not None else ()
+    looks = [case.observation.paths.get(record.path) for record in signed]
+    done = sum(look is not None and look.occurring is not None for look in looks)
+    reasons = {"bytes that were not read were not searched for references": len(looks) - done}
+    return _entry("references", done, len(looks), reasons if done < len(looks) else {})
 
 
 def _running(case: Case) -> Coverage:

@@ -9,6 +9,7 @@ from ec_closure.policy import matches, subject
 from ec_closure.report import MAX_LISTED, Listed
 from ec_verify.judge.database import judge_database
 from ec_verify.judge.paths import misnamed
+from ec_verify.judge.references import judge_references
 from ec_verify.location import base_name
 from ec_verify.text import clip, printable
 
@@ -56,6 +57,7 @@ def judge_store(case: Case, paths: tuple[PathJudgement, ...]) -> tuple[list[Find
     if case.manifest is not None:
         known |= {record.path: (case.manifest, record) for record in case.manifest.paths}
     findings += judge_database(case, known)
+    findings += judge_references(case)
     extra_findings, extra = _entries(case)
     return findings + extra_findings, _listed(unlisted), extra
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Literal
 
 from ec_closure.content_address import ContentAddress, recompute, store_path_of
 from ec_closure.errors import BadInputError, EcError
+from ec_closure.nar.dump import dump
 from ec_closure.nar.errors import TreeChangedError, TreeTooLargeError, UnsupportedFileError, from_os_error
 from ec_closure.nar.hash import hash_path
+from ec_closure.references import ReferenceScanner
 from ec_closure.store_path import StorePath
 from ec_verify.scan.metadata import Anomaly, Owner, inspector
 from ec_verify.text import printable
@@ -25,7 +27,8 @@ class PathTask:
     """One path to look at. *ca* names only the method: the digest is computed from the bytes (pitfall P12).
 
     *owner* None leaves metadata alone. *limit* is how many bytes its NAR may have, by whoever speaks for the path:
-    reading stops there, for a sparse file of terabytes would never end.
+    reading stops there, for a sparse file of terabytes would never end. *candidates* are hash parts to look for in the
+    bytes, which are read once more for that.
     """
 
     path: str
@@ -36,6 +39,7 @@ class PathTask:
     owner: Owner | None = None
     size: int = 0
     limit: int = sys.maxsize
+    candidates: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class PathObservation:
 
     *nar_hash* is an SRI hash, None when the path could not be read, *problem* then says why.
     *deserved* is the store path that the bytes deserve by the method of their content address; None when none was
-    asked for, or when such an address cannot name them, which *detail* then explains.
+    asked for, or when such an address cannot name them, which *detail* then explains. *occurring* are the hash parts
+    that occur in the bytes, of those that were asked for; None when none were.
     """
 
     path: str
@@ -54,6 +59,7 @@ class PathObservation:
     deserved: str | None = None
     problem: Literal["missing", "unreadable", "changed", "unarchivable", "oversized"] | None = None
     detail: str = ""
+    occurring: frozenset[str] | None = None
 
 
 def look(task: PathTask) -> PathObservation:
@@ -71,6 +77,7 @@ def look(task: PathTask) -> PathObservation:
     try:
         seen = hash_path(root, inspect, limit=task.limit)
         deserved, detail = (None, "") if task.ca is None else _deserved(task, task.ca, root, seen.hash)
+        occurring = None if task.candidates is None else _occurring(root, task.candidates, task.limit)
     except TreeChangedError as error:
         problem, detail = "changed", str(error)
     except UnsupportedFileError as error:
@@ -81,9 +88,21 @@ def look(task: PathTask) -> PathObservation:
         problem, detail = "unreadable", str(error)
     else:
         return PathObservation(
-            task.path, seen.hash.sri, seen.size, tuple(anomalies), deserved, detail=printable(detail)
+            task.path,
+            seen.hash.sri,
+            seen.size,
+            tuple(anomalies),
+            deserved,
+            detail=printable(detail),
+            occurring=occurring,
         )
     return PathObservation(task.path, problem=problem, detail=printable(detail), anomalies=tuple(anomalies))
+
+
+def _occurring(root: Path, candidates: frozenset[str], limit: int) -> frozenset[str]:
+    scanner = ReferenceScanner(candidates)
+    dump(root, scanner.update, limit=limit)
+    return scanner.finish()
 
 
 def _deserved(task: PathTask, ca: str, root: Path, seen: Hash) -> tuple[str | None, str]:

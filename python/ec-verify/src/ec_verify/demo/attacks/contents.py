@@ -68,6 +68,38 @@ def change_second_output(node: Node) -> None:
     replace_with_row(node, node.path("editor-9-doc"))
 
 
+def smuggle_reference(node: Node) -> None:
+    """Let the publisher name the editor, in bytes of the same number, and make the database agree."""
+    store, path, other = Store(node.root), node.path("publisher-1.4"), node.path("editor-9")
+    data = store.physical(path).read_bytes()
+    store.overwrite(path, data[: -len(other)] + other.encode())
+    store.rewrite_row(path)
+    with store.database() as database:
+        database.execute(
+            "INSERT INTO Refs (referrer, reference) SELECT a.id, b.id FROM ValidPaths a, ValidPaths b "
+            "WHERE a.path = ? AND b.path = ?",
+            (path, other),
+        )
+    node.arguments = ["--references"]
+    node.attacked = [path]
+
+
+def lose_reference(node: Node) -> None:
+    """Let the publisher name another runtime, in bytes and row."""
+    store, path, runtime = Store(node.root), node.path("publisher-1.4"), node.path("runtime-2.40")
+    lost = runtime.rpartition("/")[2][:32].encode()
+    store.overwrite(path, store.physical(path).read_bytes().replace(lost, b"0" * len(lost)))
+    store.rewrite_row(path)
+    store.forget_reference(path, runtime)
+    node.arguments = ["--references"]
+    node.attacked = [path]
+
+
+def search_references(node: Node) -> None:
+    """Leave the node alone, and let the verifier search for references."""
+    node.arguments = ["--references"]
+
+
 ATTACKS = (
     Attack(
         "flipped-byte", "One flipped bit", "flipped one bit in the middle of the kernel", flip, frozenset({"EV201"})
@@ -92,6 +124,28 @@ ATTACKS = (
         "changed the tuner's firmware, a fixed output, and wrote the new hash into the database",
         lambda node: replace_content_addressed(node, node.path("tuner-firmware-5.1.bin")),
         frozenset({"EV201", "EV210"}),
+    ),
+    Attack(
+        "smuggled-reference",
+        "Reference smuggled into a path",
+        "made the publisher name another program, in bytes and row",
+        smuggle_reference,
+        frozenset({"EV201", "EV212", "EV219"}),
+    ),
+    Attack(
+        "lost-reference",
+        "Reference lost from a path",
+        "made the publisher name another runtime, in bytes and row",
+        lose_reference,
+        frozenset({"EV201", "EV212", "EV218"}),
+    ),
+    Attack(
+        "searched-references",
+        "Nothing, but a closer look",
+        "did nothing, while the bytes are searched for references",
+        search_references,
+        frozenset(),
+        verdict="passed",
     ),
     Attack(
         "second-output",
