@@ -22,6 +22,7 @@ SCHEMA = """
         id integer PRIMARY KEY, path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca
     );
     CREATE TABLE Refs (referrer integer, reference integer);
+    CREATE INDEX IndexReferrer ON Refs(referrer);
     CREATE TABLE DerivationOutputs (drv integer, id, path);
 """
 

@@ -97,10 +97,7 @@ class TestOpening:
         with state.open() as database:
 
             def meanwhile(statement: str) -> None:
-                if (
-                    "count(*) FROM Refs" in statement
-                    and len(state.writer.execute("SELECT * FROM ValidPaths").fetchall()) == 1
-                ):
+                if "FROM Refs" in statement and len(state.writer.execute("SELECT * FROM ValidPaths").fetchall()) == 1:
                     state.add("b", "a")
 
             database._connection.set_trace_callback(meanwhile)

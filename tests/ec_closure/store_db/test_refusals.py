@@ -61,6 +61,24 @@ class TestRefusals:
         with pytest.raises(StoreSchemaError, match=said):
             state.open()
 
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "DROP INDEX IndexReferrer",
+            "DROP INDEX IndexReferrer; CREATE INDEX IndexReferrer ON Refs(referrer) WHERE referrer > 9",
+            "DROP INDEX IndexReferrer; CREATE INDEX IndexReferrer ON Refs(reference, referrer)",
+        ],
+    )
+    def test_a_closure_without_an_index_is_refused(self, state: State, statement: str) -> None:
+        """Each of a hundred thousand levels would read the whole table; all paths together are read once."""
+        state.add("a")
+        state.writer.executescript(statement)
+
+        with state.open() as database:
+            assert [path("a")] == list(database.all_infos())
+            with pytest.raises(StoreSchemaError, match="no index of references"):
+                database.closure(path("a"))
+
     def test_what_later_versions_add_is_no_obstacle(self, state: State) -> None:
         """Tables for realisations, columns for whatever."""
         state.writer.executescript("CREATE TABLE BuildTraceV3 (x); ALTER TABLE ValidPaths ADD COLUMN later")

@@ -134,7 +134,6 @@ def test_outputs_are_told(state: State) -> None:
 
 def test_row_that_an_index_hides_is_found(state: State) -> None:
     """Nix asks the index: a path that it lacks is not valid to Nix, and is to who reads the table."""
-    state.writer.execute("CREATE INDEX IndexReferrer ON Refs (referrer)")
     state.add("x")
     state.add("y", "x")
     state.writer.executescript(

@@ -22,7 +22,7 @@ SCHEMA = """
     CREATE TABLE ValidPaths (
         id integer PRIMARY KEY, path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca
     );
-    CREATE TABLE Refs (referrer integer, reference integer);
+    CREATE TABLE Refs (referrer integer, reference integer, PRIMARY KEY (referrer, reference));
     CREATE TABLE DerivationOutputs (drv integer, id, path);
 """
 

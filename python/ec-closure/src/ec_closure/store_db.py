@@ -47,8 +47,16 @@ _INFO: Final = """
         (SELECT json_group_array(reference) FROM Refs WHERE referrer = ValidPaths.id)
     FROM ValidPaths
 """
+_ROWS: Final = "SELECT id, path, hash, narSize, deriver, ultimate, sigs, ca, registrationTime, '[]' FROM ValidPaths"
+_GROUPS: Final = "SELECT referrer, json_group_array(reference) FROM Refs GROUP BY referrer"
 _BY_ID: Final = _INFO + " WHERE id IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
 _INTEGERS: Final = frozenset({"referrer", "reference"})
+_INDEXED: Final = """
+    SELECT 1 FROM pragma_index_list('Refs') AS found, pragma_index_info(found.name) AS first,
+        pragma_table_info('ValidPaths') AS id
+    WHERE first.seqno = 0 AND first.name = 'referrer' AND NOT found.partial
+        AND id.name = 'id' AND lower(id.type) = 'integer' AND id.pk = 1
+"""
 _REFERENCES: Final = "SELECT path FROM Refs LEFT JOIN ValidPaths ON ValidPaths.id = reference WHERE referrer = ?"
 _SPELT_LENGTH: Final = len("sha256:") + 64  # of a hash as Nix writes it
 _TEXT: Final = frozenset({str, NoneType})
@@ -167,17 +175,18 @@ class StoreDatabase:
     def all_infos(self) -> dict[str, PathInfo]:
         """Return what is known of every valid path, by path and sorted: two queries, however many paths."""
         with self._reading():
-            rows = self._connection.execute(_INFO).fetchall()
-            references = self._references(rows)
-            if sum(map(len, references)) != self._connection.execute("SELECT count(*) FROM Refs").fetchone()[0]:
+            rows = self._connection.execute(_ROWS).fetchall()
+            groups = self._connection.execute(_GROUPS).fetchall()
+            referred = dict(zip((referrer for referrer, _ in groups), self._references(groups), strict=True))
+            infos = self._infos(rows, [referred.pop(row[0], []) for row in rows])
+            if referred:
                 self._fail("a reference leads from a path that is not valid", "Refs")
-            infos = self._infos(rows, references)
         return {info.path: info for info in infos}
 
     def closure(self, path: str) -> list[PathInfo]:
         """Return *path* and all it refers to, directly or not, sorted by path.
 
-        Raises `InvalidPathError` if *path* is not valid.
+        Raises `InvalidPathError` if *path* is not valid, `StoreSchemaError` without the indexes that Nix makes.
         """
         # Level by level, a query each: SQLite's own recursion takes three times as long for what it keeps in order.
         rows: list[tuple[Any, ...]] = []
@@ -188,6 +197,9 @@ class StoreDatabase:
                 raise InvalidPathError(
                     f"{path} is not valid in this store", place=self._place, hint="is this the right store?"
                 )
+            if not self._connection.execute(_INDEXED).fetchone():
+                # Every level would read the whole table.
+                raise StoreSchemaError("there is no index of references by referrer", place=self._place)
             seen = {row[0] for row in level}
             while level:
                 found = self._references(level)
