@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import shutil
 import subprocess
 import sys
@@ -38,7 +39,7 @@ class TestHelp:
 
     def test_every_subcommand_is_tried_here(self) -> None:
         """A new one must not stay untested."""
-        assert {*main._COMMANDS, "config"} == set(ALL)
+        assert {*main._COMMANDS, *main._GROUPS} == set(ALL)
 
     @pytest.mark.parametrize("arguments", [[], *([command] for command in ALL), ["config", "check"]])
     def test_each_command_explains_itself(self, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,6 +47,20 @@ class TestHelp:
         code = main.run([*arguments, "--help"])
 
         assert (0, True) == (code, f"Usage: ec-verify {' '.join(arguments)}".rstrip() in capsys.readouterr().out)
+
+    def test_the_overview_says_what_the_commands_say_of_themselves(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """It is written without the library that reads command lines, which takes long to load."""
+        main.make_app().help_print([])
+
+        theirs = re.sub(r"[─│╭╮╰╯]", " ", capsys.readouterr().out).split()
+        assert theirs == main.overview().replace("Commands:", "Commands").replace("Options:\n", "").split()
+
+    def test_the_overview_is_told_without_loading_what_it_does_not_need(self) -> None:
+        """A person who asks what there is should not wait."""
+        asked = "import sys; from ec_verify import main; main.run(['--help']); print('cyclopts' in sys.modules)"
+        ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+
+        assert "False" == ran.stdout.split()[-1]
 
     def test_the_version_is_told(self, capsys: pytest.CaptureFixture[str]) -> None:
         """One line."""

@@ -8,10 +8,8 @@ from __future__ import annotations
 import io
 import os
 import sys
+import textwrap
 from typing import TYPE_CHECKING
-
-from cyclopts import App
-from cyclopts.exceptions import CycloptsError
 
 from ec_closure.errors import EcError, LocalError, UsageError
 from ec_verify.text import one_line
@@ -19,9 +17,11 @@ from ec_verify.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cyclopts import App
+
 _INTERRUPTED = 130
 _ASK = "see `ec-verify --help`"
-_INCOMPLETE: tuple[list[str], ...] = ([], ["config"], ["policy"])
+_WIDTH = 80
 
 _HELP = (
     "Prove that this node runs what CI signed.\n\n"
@@ -47,8 +47,21 @@ _COMMANDS = {
 }
 
 
+_GROUPS = {
+    "config": ("The configuration.", {"check": "Check verify.toml and the policy it names."}),
+    "policy": (
+        "What the operator accepts.",
+        {"check": "Check a policy, and what deserves a look.", "explain": "Say what it does, in words."},
+    ),
+}
+
+_OPTIONS = {"--help (-h)": "Display this message and exit.", "--version": "Display application version."}
+
+
 def make_app() -> App:
-    """Return the application. Commands are imported when they run, so that `--help` is quick."""
+    """Return the application. Commands are imported when they run."""
+    from cyclopts import App
+
     app = App(
         name="ec-verify",
         help=_HELP,
@@ -59,14 +72,22 @@ def make_app() -> App:
     for name, text in _COMMANDS.items():
         function = name.replace("-", "_")
         app.command(f"ec_verify.commands.{function}:{function}", name=name, help=text, version_flags=())
-    config = App(name="config", help="The configuration.")
-    config.command("ec_verify.commands.config:check", name="check", help="Check verify.toml and the policy it names.")
-    app.command(config)
-    policy = App(name="policy", help="What the operator accepts.")
-    policy.command("ec_verify.commands.policy:check", name="check", help="Check a policy, and what deserves a look.")
-    policy.command("ec_verify.commands.policy:explain", name="explain", help="Say what it does, in words.")
-    app.command(policy)
+    for name, (text, commands) in _GROUPS.items():
+        group = App(name=name, help=text)
+        for command, about in commands.items():
+            group.command(f"ec_verify.commands.{name}:{command}", name=command, help=about)
+        app.command(group)
     return app
+
+
+def overview() -> str:
+    """Return what `ec-verify --help` says: the words that `make_app` would, ten times as fast."""
+    commands = _COMMANDS | {name: text for name, (text, _) in _GROUPS.items()}
+    width = max(map(len, (*commands, *_OPTIONS)))
+    parts = ["Usage: ec-verify COMMAND", *(textwrap.fill(part, _WIDTH) for part in _HELP.split("\n\n"))]
+    for title, entries in (("Commands", dict(sorted(commands.items()))), ("Options", _OPTIONS)):
+        parts.append("\n".join([f"{title}:", *(f"  {name:<{width}}  {text}" for name, text in entries.items())]))
+    return "\n\n".join(parts) + "\n"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -81,15 +102,10 @@ def run(arguments: Sequence[str]) -> int:
             # Names on a disk are bytes; what a terminal's character set lacks must not end a run.
             stream.reconfigure(errors="backslashreplace")
     try:
-        if list(arguments) in _INCOMPLETE:
-            # Help alone would be a success, and 0 means `passed`.
-            raise UsageError("no command", hint=_ASK)
-        code = make_app()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        code = _carry_out(list(arguments))
         sys.stdout.flush()
     except EcError as error:
         return _complain(error)
-    except CycloptsError as error:
-        return _complain(UsageError(str(error), hint=_ASK))
     except BrokenPipeError:
         # The reader of our result has left; nothing further can be said to it, also not at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,6 +116,24 @@ def run(arguments: Sequence[str]) -> int:
         sys.stderr.write("ec-verify: interrupted; nothing stays mounted\n")
         return _INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def _carry_out(arguments: list[str]) -> object:
+    if not arguments or (len(arguments) == 1 and arguments[0] in _GROUPS):
+        # Help alone would be a success, and 0 means `passed`.
+        raise UsageError("no command", hint=_ASK)
+    if arguments in (["--help"], ["-h"]):
+        sys.stdout.write(overview())
+        return 0
+    if arguments == ["--version"]:
+        sys.stdout.write(f"{_version()}\n")
+        return 0
+    from cyclopts.exceptions import CycloptsError
+
+    try:
+        return make_app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        raise UsageError(str(error), hint=_ASK) from error
 
 
 def _complain(error: EcError) -> int:
