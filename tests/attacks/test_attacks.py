@@ -11,7 +11,7 @@ from ec_verify.demo.attacks import ATTACKS, BY_NAME
 if TYPE_CHECKING:
     from ec_verify.demo.attacks.attack import Attack
     from ec_verify.demo.lab import Lab
-    from ec_verify.demo.node import Node
+    from ec_verify.demo.node import Node, Result
 
 pytestmark = [pytest.mark.nix, pytest.mark.root]
 
@@ -25,6 +25,14 @@ def test_attack_gets_the_answer_that_it_deserves(lab: Lab, node: Node, attack: A
 
     assert [] == attack.complaints(node, result)
     assert (attack.verdict, attack.exit) == (result.verdict, result.exit)
+    if attack.verdict == "undecided":
+        assert [] != reasons(attack, result)
+
+
+def reasons(attack: Attack, result: Result) -> list[str]:
+    """Return the messages of the findings that *attack* expects which stand as reasons in the coverage, too."""
+    messages = {finding["message"] for finding in result.report["findings"] if finding["code"] in attack.expects}
+    return [reason for entry in result.report["coverage"] for reason in entry["reasons"] if reason in messages]
 
 
 def test_names_of_attacks_are_unique() -> None:

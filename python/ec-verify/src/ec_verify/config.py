@@ -71,10 +71,15 @@ class TrustTable(Table, frozen=True, kw_only=True):
 
 
 class SourceTable(Table, frozen=True, kw_only=True):
-    """The embedded flake. *attr* empty means the attribute that the manifest names."""
+    """The embedded flake. *attr* empty means the attribute that the manifest names.
+
+    *timeout* in seconds and *memory* in MiB bound its evaluation; 0 MiB is three quarters of what is available.
+    """
 
     flake: Absolute = "/etc/every-channel/flake"
     attr: Attribute = ""
+    timeout: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 1800
+    memory: Annotated[int, msgspec.Meta(ge=0, le=1 << 24)] = 0
 
 
 class NixTable(Table, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ from ec_verify.observe import running
 from ec_verify.rebuild.plan import plan
 from ec_verify.rebuild.run import rebuild
 from ec_verify.selftest import self_test
-from ec_verify.source.evaluate import evaluate
+from ec_verify.source.evaluate import evaluate, limits_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -147,7 +147,13 @@ def _source_and_rebuild(
         )
         with Ghost(config.location, programs, nix, scratch, rows=rows) as ghost:
             with progress.stage("source: evaluating the embedded flake"):
-                evaluation, graph = evaluate(ghost, config.source.flake, attr, trust.manifest)
+                evaluation, graph = evaluate(
+                    ghost,
+                    config.source.flake,
+                    attr,
+                    trust.manifest,
+                    limits_of(config.source.timeout, config.source.memory),
+                )
                 evaluation = replace(evaluation, notes=_origin(programs, nix, rows))
             if graph is None or trust.manifest is None or request.level == "source":
                 return evaluation, None, version

@@ -122,6 +122,14 @@ class Lab:
         store.rewrite_row(path)
         return self._publish(ci, "lying-site")
 
+    def variant(self, name: str, edit: Callable[[Path], None]) -> Published:
+        """Return a second release, of the appliance after *edit* changed the repository that it is given."""
+        ci = self.ci.twin(self.base / f"{name}-ci")
+        edit(ci.repository)
+        ci.commit("A variant")
+        ci.build()
+        return self._publish(ci, f"{name}-site")
+
     def _publish(self, ci: Ci, name: str) -> Published:
         site = self.base / name
         release = ci.describe(2)

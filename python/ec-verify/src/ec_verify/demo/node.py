@@ -127,25 +127,22 @@ class Node:
         remove(self.root)
         self.install(release, url)
 
-    def configure(self, url: str) -> None:
-        """Write the verifier's configuration; releases and cache are served at *url*."""
-        self.config.write_text(
-            _toml(
-                {
-                    "schema": "ec-runner.verify.v1",
-                    "node": self.name,
-                    "state_dir": str(self.state),
-                    "policy": str(self.policy),
-                    "store": {"root": str(self.root)},
-                    "trust": {
-                        "root": str(self.directory / "root.json"),
-                        "metadata_base": f"{url}/releases/download/trust/",
-                        "target_base": f"{url}/releases/download/",
-                    },
-                    "nix": {"sandbox_paths": list(self.lab.ci.sandbox_paths), "substituters": [f"{url}/cache"]},
-                }
-            )
-        )
+    def configure(self, url: str, **tables: dict[str, Any]) -> None:
+        """Write the verifier's configuration; releases and cache are served at *url*. *tables* add to it."""
+        config: dict[str, Any] = {
+            "schema": "ec-runner.verify.v1",
+            "node": self.name,
+            "state_dir": str(self.state),
+            "policy": str(self.policy),
+            "store": {"root": str(self.root)},
+            "trust": {
+                "root": str(self.directory / "root.json"),
+                "metadata_base": f"{url}/releases/download/trust/",
+                "target_base": f"{url}/releases/download/",
+            },
+            "nix": {"sandbox_paths": list(self.lab.ci.sandbox_paths), "substituters": [f"{url}/cache"]},
+        }
+        self.config.write_text(_toml(config | {name: config.get(name, {}) | table for name, table in tables.items()}))
 
     def write_policy(self, more: dict[str, Any] | None = None, *, register_expires: str = "2099-12-31") -> None:
         """Write the operator's policy: the register knows the one path that cannot be reproduced."""

@@ -7,20 +7,24 @@ configuration is written anew, and the store is named (design §6; pitfalls P23,
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import re
 import shutil
+import signal
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from ec_verify.errors import NixError
 from ec_verify.ghost.events import Activity, Reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import TracebackType
 
     from ec_verify.ghost.namespace import Namespace
     from ec_verify.location import StoreLocation
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 _MINIMUM = (2, 8)
 _BUILD_DIR = (2, 26)
 _MAX_LINE = 2 << 20
+# Paths, mostly; what a flake prints in their place must not fill the memory.
+_MAX_OUTPUT = 1 << 20
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -136,12 +142,21 @@ def shared_pools(state: Path) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What one invocation may take: *seconds* in all, *memory* in bytes of what is collected as garbage."""
+
+    seconds: int
+    memory: int
+
+
+@dataclass(frozen=True)
 class NixResult:
-    """How an invocation ended."""
+    """How an invocation ended. *stopped* tells that its time was up."""
 
     exit: int
     stdout: str
     activity: Activity
+    stopped: bool = False
 
     def complaint(self) -> str:
         """Return the first error as one line."""
@@ -210,9 +225,9 @@ class NixRunner:
         """Run `nix-store`. With *fetch* it may use the network and substitute, but build nothing."""
         return self._run(self._programs.nix_store, arguments, fetch=fetch, stdin=stdin, progress=progress)
 
-    def nix(self, arguments: Sequence[str]) -> NixResult:
-        """Run `nix`, without network."""
-        return self._run(self._programs.nix, arguments, fetch=False, stdin=None, progress=None)
+    def nix(self, arguments: Sequence[str], limits: Limits | None = None) -> NixResult:
+        """Run `nix`, without network, within *limits*."""
+        return self._run(self._programs.nix, arguments, fetch=False, stdin=None, progress=None, limits=limits)
 
     def _run(
         self,
@@ -222,31 +237,70 @@ class NixRunner:
         fetch: bool,
         stdin: bytes | None,
         progress: Callable[[str, bool], None] | None,
+        limits: Limits | None = None,
     ) -> NixResult:
         store = self._location.uri(self._home / "log")
         argv = [program, "--store", store, "--log-format", "internal-json", *arguments]
         activity = Activity()
         reader = Reader(activity, progress)
         output = bytearray()
-        with subprocess.Popen(
-            self._namespace.command(argv, network=fetch),
-            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self.environment(fetch=fetch),
-        ) as process:
+        with (
+            subprocess.Popen(
+                self._namespace.command(argv, network=fetch),
+                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=self.environment(fetch=fetch) | _bounds(limits),
+                process_group=0,
+            ) as process,
+            _Clock(process, limits) as clock,
+        ):
             _converse(process, stdin, reader.feed, output)
-        return NixResult(process.returncode, output.decode(errors="replace"), activity)
+        return NixResult(process.returncode, output.decode(errors="replace"), activity, clock.stopped)
+
+
+def _bounds(limits: Limits | None) -> dict[str, str]:
+    """Return what keeps the evaluator's collector within its memory: it says that it is out of memory, and ends."""
+    return {"GC_MAXIMUM_HEAP_SIZE": str(limits.memory)} if limits is not None else {}
+
+
+class _Clock:
+    """Ends *process*, and what it started, when its time is up; a context manager.
+
+    Its whole group: the first process is the one that enters the namespace, and Nix is its child. By force: an
+    evaluation looks for signals too rarely, some never do.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], limits: Limits | None) -> None:
+        self.stopped = False
+        self._process = process
+        self._timer = threading.Timer(limits.seconds, self._stop) if limits is not None else None
+
+    def _stop(self) -> None:
+        self.stopped = True
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def __enter__(self) -> Self:
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer.join()
 
 
 def _converse(
     process: subprocess.Popen[bytes], stdin: bytes | None, feed: Callable[[bytes], None], output: bytearray
 ) -> None:
-    import threading
-
     def drain() -> None:
-        if process.stdout is not None:
-            output.extend(process.stdout.read())
+        while process.stdout is not None and (piece := os.read(process.stdout.fileno(), 1 << 16)):
+            output.extend(piece[: _MAX_OUTPUT - len(output)])
 
     def supply() -> None:
         if process.stdin is not None and stdin is not None:

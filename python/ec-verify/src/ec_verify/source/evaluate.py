@@ -6,12 +6,15 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ec_verify.ghost.nix import Limits
+from ec_verify.ghost.scratch import available_memory
 from ec_verify.model import Evaluation, Problem
 from ec_verify.source import trees
 from ec_verify.source.graph import Graph
 
 if TYPE_CHECKING:
     from ec_closure.manifest import Manifest
+    from ec_verify.ghost.nix import NixResult
     from ec_verify.ghost.session import Ghost
 
 # What must not have a say (pitfalls P23, P30). Not --no-write-lock-file: on Nix 2.8 it lets an incomplete lock file be
@@ -22,12 +25,27 @@ HERMETIC = (
     "--no-update-lock-file",
     "--no-registries",
 )
-_NEEDS_BUILD = re.compile(r"import.from.derivation|allow-import-from-derivation|is disallowed", re.IGNORECASE)
+_MIB = 1 << 20
+# What Nix says, from 2.8 to 2.34, and what that means. The first that fits counts.
+_REASONS = (
+    ("EV406", re.compile(r"import.from.derivation|allow-import-from-derivation|is disallowed", re.IGNORECASE)),
+    ("EV408", re.compile(r"out of memory|stack overflow|infinite recursion|max-call-depth", re.IGNORECASE)),
+    (
+        "EV407",
+        re.compile(
+            r"unable to download|resolve host|requires lock file changes|cannot (write|update) .*lock file"
+            r"|requires a .?(sha256|narHash)|unlocked|not locked|in pure evaluation mode.*fetch",
+            re.IGNORECASE,
+        ),
+    ),
+)
 _ATTR = re.compile(r"[A-Za-z0-9_.+@'\"-]+")
 
 
-def evaluate(ghost: Ghost, link: str, attr: str, manifest: Manifest | None) -> tuple[Evaluation, Graph | None]:
-    """Check the source trees, then evaluate *attr* of the flake behind *link*.
+def evaluate(
+    ghost: Ghost, link: str, attr: str, manifest: Manifest | None, limits: Limits | None = None
+) -> tuple[Evaluation, Graph | None]:
+    """Check the source trees, then evaluate *attr* of the flake behind *link*, within *limits*.
 
     Returns what happened and, when it worked, the graph of derivations. The derivations lie in the
     ghost's upper layer afterwards. Altered trees are reported and never evaluated.
@@ -38,12 +56,27 @@ def evaluate(ghost: Ghost, link: str, attr: str, manifest: Manifest | None) -> t
         return outcome, None
     if not _ATTR.fullmatch(attr):
         return replace(outcome, problems=(Problem("EV405", f"{attr!r} is no flake attribute"),)), None
-    result = ghost.nix.nix(["eval", "--raw", *HERMETIC, f"path:{flake.path}#{attr}.drvPath"])
+    result = ghost.nix.nix(["eval", "--raw", *HERMETIC, f"path:{flake.path}#{attr}.drvPath"], limits)
     drv_path = result.stdout.strip()
     if result.exit != 0 or not ghost.location.is_store_path(drv_path):
-        text = " ".join(result.activity.messages)
-        code = "EV406" if _NEEDS_BUILD.search(text) else "EV405"
-        return replace(outcome, problems=(Problem(code, f"{attr}: {result.complaint()}", flake.path),)), None
+        code, why = _reason(result, limits)
+        return replace(outcome, problems=(Problem(code, f"{attr}: {why}", flake.path),)), None
     graph = Graph.load(ghost, drv_path)
     out = graph.derivations[drv_path].outputs.get("out")
     return replace(outcome, drv_path=drv_path, out_path=out.path if out else None), graph
+
+
+def limits_of(seconds: int, memory: int) -> Limits:
+    """Return the limits of an evaluation: *memory* in MiB, 0 for three quarters of what is available now."""
+    return Limits(seconds, memory * _MIB or available_memory() * 3 // 4)
+
+
+def _reason(result: NixResult, limits: Limits | None) -> tuple[str, str]:
+    """Return the code and the one line that say why there is no derivation."""
+    if result.stopped and limits is not None:
+        return "EV408", f"not finished within {limits.seconds} seconds"
+    text = " ".join(result.activity.messages)
+    code = next((code for code, words in _REASONS if words.search(text)), "EV405")
+    if limits is not None and "out of memory" in text:
+        return code, f"out of memory; {limits.memory // _MIB} MiB are granted"
+    return code, result.complaint()

@@ -20,9 +20,15 @@ MAX_BYTES = 16 << 20
 
 
 class LockError(BadInputError):
-    """The lock file is malformed, or does not pin every input by content."""
+    """The lock file is malformed, or pins an input by a hash that is none."""
 
     code = "verify.lock"
+
+
+class UnlockedError(LockError):
+    """An input is not pinned by content: whoever evaluates would have to ask the network what it is today."""
+
+    code = "verify.lock.open"
 
 
 class _Node(msgspec.Struct):
@@ -46,7 +52,9 @@ class LockedInput:
 
 
 def locked_inputs(data: bytes, store_dir: str, *, what: str = "flake.lock") -> list[LockedInput]:
-    """Return every locked input but the root, sorted by name. Raises `LockError`, `JsonError` or `LimitError`.
+    """Return every locked input but the root, sorted by name.
+
+    Raises `UnlockedError`, `LockError`, `JsonError` or `LimitError`.
 
     Inputs given by a path relative to their parent lie inside the parent's tree and are hashed with it. Not checked:
     which nodes the root reaches; whether a relative path stays inside its parent, which Nix sees to.
@@ -63,7 +71,9 @@ def locked_inputs(data: bytes, store_dir: str, *, what: str = "flake.lock") -> l
         if text is None and locked.get("type") == "path" and not str(locked.get("path", "/")).startswith("/"):
             continue
         if not isinstance(text, str):
-            raise LockError("this input is not pinned by a narHash", place=f"{what}: {name}", hint="run nix flake lock")
+            raise UnlockedError(
+                "this input is not pinned by a narHash", place=f"{what}: {name}", hint="run nix flake lock"
+            )
         found.append(_locked(name, text, store_dir, what))
     return found
 

@@ -17,7 +17,7 @@ from ec_closure.store_path import StorePath
 from ec_verify.model import InputCheck, Problem
 from ec_verify.observe.running import store_path_behind
 from ec_verify.scan.path import PathTask, look
-from ec_verify.source.lockfile import MAX_BYTES, LockedInput, LockError, locked_inputs
+from ec_verify.source.lockfile import MAX_BYTES, LockedInput, LockError, UnlockedError, locked_inputs
 
 if TYPE_CHECKING:
     from ec_closure.manifest import Manifest
@@ -50,6 +50,8 @@ def check(
             wrong = _wrong_input(locked, look_at)
             if wrong is not None:
                 problems.append(wrong)
+    except UnlockedError as error:
+        problems.append(Problem("EV407", f"not everything is locked: {error}", path))
     except BadInputError as error:
         problems.append(Problem("EV405", f"the lock file cannot be used: {error}", path))
     return flake, tuple(inputs), tuple(problems)

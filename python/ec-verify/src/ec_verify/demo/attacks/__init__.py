@@ -6,6 +6,8 @@ entries.py    what is in the store at all
 database.py   what the database says of them
 layers.py     mounts and overlays
 source.py     what is evaluated
+surroundings.py   what surrounds an evaluation
+flake.py      what a signed flake says
 rebuild.py    what is rebuilt
 trust.py      what the release server serves
 harmless.py   no attacks at all
@@ -15,7 +17,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ec_verify.demo.attacks import contents, database, entries, harmless, layers, metadata, rebuild, source, trust
+from ec_verify.demo.attacks import (
+    contents,
+    database,
+    entries,
+    flake,
+    harmless,
+    layers,
+    metadata,
+    rebuild,
+    source,
+    surroundings,
+    trust,
+)
 
 if TYPE_CHECKING:
     from ec_verify.demo.attacks.attack import Attack
@@ -28,6 +42,8 @@ MODULES = (
     database,
     layers,
     source,
+    surroundings,
+    flake,
     rebuild,
     trust,
 )

@@ -20,6 +20,18 @@ def nothing_more(_node: Node, _result: Result) -> str | None:
     return None
 
 
+def says(code: str, *words: str) -> Callable[[Node, Result], str | None]:
+    """Ask that the message of a finding *code* holds *words*: the reason must name the cause."""
+
+    def holds(_node: Node, result: Result) -> str | None:
+        messages = [finding["message"] for finding in result.report["findings"] if finding["code"] == code]
+        if any(all(word in message for word in words) for message in messages):
+            return None
+        return f"no {code} speaks of {' and '.join(words)}: {messages}"
+
+    return holds
+
+
 @dataclass(frozen=True)
 class Attack:
     """One way to deceive an operator, and what `ec-verify run --level LEVEL` must answer.
