@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ec_closure.content_address import source_store_path
 from ec_closure.errors import BadInputError, LimitError
 from ec_closure.hashes import Hash
-from ec_verify.source.lockfile import MAX_BYTES, LockError, locked_inputs
+from ec_verify.source.lockfile import MAX_BYTES, LockError, UnlockedError, locked_inputs
 
 if TYPE_CHECKING:
     from tests.conftest import NixStore
@@ -81,7 +81,7 @@ def test_a_lock_whose_root_is_not_there_is_refused() -> None:
 )
 def test_an_input_that_no_hash_pins_is_refused_by_its_name(node: dict[str, Any]) -> None:
     """What is not pinned by content can be anything by the time it is evaluated."""
-    with pytest.raises(LockError, match="not pinned by a narHash") as caught:
+    with pytest.raises(UnlockedError, match="not pinned by a narHash") as caught:
         locked_inputs(lock({"loose": node}), STORE)
 
     assert ("flake.lock: loose", "run nix flake lock") == (caught.value.place, caught.value.hint)
