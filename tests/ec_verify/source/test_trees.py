@@ -251,7 +251,7 @@ def test_names_in_a_lock_reach_messages_but_nothing_else(node: Node) -> None:
 
     _, _, (problem,) = trees.check(StoreLocation(node.root), FLAKE, None)
 
-    assert "EV405" == problem.code
+    assert "EV407" == problem.code
 
 
 def _as_its_hash_says(node: Node, tree: Path) -> str:
