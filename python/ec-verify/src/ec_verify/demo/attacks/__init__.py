@@ -10,6 +10,7 @@ surroundings.py   what surrounds an evaluation
 flake.py      what a signed flake says
 rebuild.py    what is rebuilt
 trust.py      what the release server serves
+policy.py     what may run, and what may be excused
 harmless.py   no attacks at all
 """
 
@@ -25,6 +26,7 @@ from ec_verify.demo.attacks import (
     harmless,
     layers,
     metadata,
+    policy,
     rebuild,
     source,
     surroundings,
@@ -46,6 +48,7 @@ MODULES = (
     flake,
     rebuild,
     trust,
+    policy,
 )
 
 ATTACKS: tuple[Attack, ...] = tuple(attack for module in MODULES for attack in module.ATTACKS)
