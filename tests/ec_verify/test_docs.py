@@ -37,12 +37,14 @@ DOCUMENTED: dict[str, dict[str, type[msgspec.Struct]]] = {
         "`[source]`": config.SourceTable,
         "`[system]`": config.SystemTable,
         "`[nix]`": config.NixTable,
+        "`[rescan]`": config.RescanTable,
         "`[rebuild]`": config.RebuildTable,
         "`[report]`": config.ReportTable,
     },
     "policy.md": {
         "Top level": policy.Policy,
         "`[freshness]`": policy.Freshness,
+        "`[memory]`": policy.Memory,
         "`[metadata]`": policy.Metadata,
         "`[[unreproducible]]`": policy.Unreproducible,
         "`[[accept]]`": policy.Accepted,
@@ -112,7 +114,9 @@ def default_of(field: msgspec.structs.FieldInfo) -> str:
 def test_every_key_is_documented_as_it_is(file: str, heading: str, kind: type[msgspec.Struct]) -> None:
     """No key is missing, none is invented, and types and defaults are those of the code."""
     hints = typing.get_type_hints(kind, include_extras=True)
-    tables = {"store", "trust", "source", "nix", "rebuild", "report", "system"} if kind is config.Config else set()
+    tables = (
+        {"store", "trust", "source", "nix", "rescan", "rebuild", "report", "system"} if kind is config.Config else set()
+    )
     expected = {
         field.name: (type_of(hints[field.name]), default_of(field))
         for field in msgspec.structs.fields(kind)

@@ -13,7 +13,7 @@ from ec_closure.hashes import Hash
 from ec_closure.policy import LEVELS
 from ec_closure.signing import SecretKey
 from ec_closure.store_db_audit import Audit, Flaw
-from ec_verify.model import Problem
+from ec_verify.model import Problem, Recall
 from ec_verify.observe.layers import StoreLayers
 from ec_verify.observe.mounts import Mount
 from ec_verify.observe.upper import UpperEntry, UpperLayer
@@ -41,6 +41,7 @@ def _passed_on(code: str, step: str) -> Callable[[Scene, type[Names]], object]:
         "observation": lambda scene, _names: scene.observe(problems=(problem,)),
         "evaluation": lambda scene, _names: scene.evaluation(problems=(problem,)),
         "rebuild": lambda scene, _names: scene.rebuild(problems=(problem,)),
+        "recall": lambda scene, _names: scene.set(recall=Recall(problems=(problem,))),
     }[step]
 
 
@@ -134,6 +135,9 @@ PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
     "EV505": _passed_on("EV505", "observation"),
     "EV506": _passed_on("EV506", "rebuild"),
     "EV901": lambda scene, _names: scene.set(self_test="a flipped byte was not seen"),
+    "EV902": _passed_on("EV902", "recall"),
+    "EV903": _passed_on("EV903", "recall"),
+    "EV904": _passed_on("EV904", "recall"),
     "EV910": lambda scene, _names: scene.policy(accept=(_ACCEPTED | {"expires": "2026-11-19"},)),
     "EV911": lambda scene, _names: scene.policy(accept=(_ACCEPTED | {"expires": "2026-11-20"},)),
     "EV912": lambda scene, _names: scene.policy(accept=(_ACCEPTED,)),

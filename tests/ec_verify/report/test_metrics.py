@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ec_closure.policy import LEVELS
-from ec_closure.report import Cause, Finding, Freshness, LeftOut, Listed, Report, VerifierIdentity
+from ec_closure.report import Cause, Finding, Freshness, LeftOut, Listed, Reading, Report, VerifierIdentity
 from ec_verify.report.metrics import render
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def a_report(**changes: object) -> Report:
         "extra": Listed(count=8),
         "findings": tuple(Finding(code="EV201", severity=severity, message="x", hint="y") for severity in WEIGHTS),
         "freshness": Freshness(lag=2, latest_version=9, metadata_age=3600),
+        "reading": Reading(read=10, unchanged=30, oldest_age=500, rebuilt_before=4, oldest_rebuild_age=600),
         "started": 1000,
         "finished": 1060,
         "reference_time": 1000,
@@ -160,6 +161,12 @@ def test_each_number_of_a_report_is_there() -> None:
         "duration_seconds": 60,
         "release_lag": 2,
         "metadata_age_seconds": 3600,
+        "paths_read": 10,
+        "paths_unchanged": 30,
+        "read_ratio": 0.25,
+        "oldest_read_seconds": 500,
+        "rebuilt_before": 4,
+        "oldest_rebuild_seconds": 600,
     } == {
         name.removeprefix("ec_verify_"): only(family)
         for name, family in found.items()

@@ -94,6 +94,9 @@ _KINDS = (
     Kind("EV506", "the ghost store is not private", "warn", "A canary left the ghost store; nothing was built. Tell us."),
     # The verifier itself
     Kind("EV901", "self-test failed", "warn", "The verifier did not see a tamper that it planted itself. Do not trust its other words."),
+    Kind("EV902", "what the verifier remembered was refused", "warn", "The file `memory` of the state directory was altered, or an older one was put back. It was not used: everything was read. Find out who writes there."),
+    Kind("EV903", "the clock was set back", "info", "Change times prove nothing then: what was remembered was not used, and everything was read."),
+    Kind("EV904", "bytes changed though nothing was written", "fail", "The disk is failing, or somebody wrote below the file system or under a false clock. See the kernel's log."),
     Kind("EV910", "an acceptance in policy has expired", "fail", "Look at what it covers; then renew the entry with a reason, or remove it."),
     Kind("EV911", "an entry of policy expires soon", "info", "After its day every run fails: mend what it covers, or renew it with a reason."),
     Kind("EV912", "an entry of policy covers nothing", "info", "What it excused is gone, or was never here: remove it, so that it excuses nothing later."),

@@ -97,6 +97,13 @@ class Freshness(PolicyRecord, frozen=True, kw_only=True):
     max_age_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 14
 
 
+class Memory(PolicyRecord, frozen=True, kw_only=True):
+    """How long what a node saw itself may count again: since a path was read, and since it was rebuilt."""
+
+    max_read_age_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 30
+    max_rebuild_age_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 30
+
+
 NO_RULES = Metadata()
 
 
@@ -114,6 +121,7 @@ class Policy(PolicyRecord, frozen=True, kw_only=True):
     level: Level = "source"
     severity: dict[str, Severity] = {}
     freshness: Freshness = Freshness()
+    memory: Memory = Memory()
     systems: tuple[Line, ...] = ()
     allow_specialisations: bool = True
     metadata: Metadata = Metadata()

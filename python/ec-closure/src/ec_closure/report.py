@@ -133,6 +133,22 @@ class Freshness(Record, frozen=True, kw_only=True):
     metadata_age: int | None = None
 
 
+class Reading(Record, frozen=True, kw_only=True):
+    """How much of it happened in this run. *read* paths were read, *unchanged* ones were not written to since.
+
+    *oldest_age* is how long ago, in seconds, the one that was read longest ago was; 0 when all were read now.
+    *rebuilt* outputs came out as signed in this run, *rebuilt_before* did in an earlier one that still counts, the
+    first of them *oldest_rebuild_age* seconds ago.
+    """
+
+    read: Count = 0
+    unchanged: Count = 0
+    oldest_age: Count = 0
+    rebuilt: Count = 0
+    rebuilt_before: Count = 0
+    oldest_rebuild_age: Count = 0
+
+
 class Report(Record, frozen=True, kw_only=True):
     """The predicate of the signed statement.
 
@@ -165,6 +181,7 @@ class Report(Record, frozen=True, kw_only=True):
     left_out: tuple[LeftOut, ...] = ()
     coverage: tuple[Coverage, ...] = ()
     freshness: Freshness = Freshness()
+    reading: Reading = Reading()
     started: Count
     finished: Count
     reference_time: Count

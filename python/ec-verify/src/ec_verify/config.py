@@ -98,6 +98,13 @@ class RebuildTable(Table, frozen=True, kw_only=True):
     timeout: Annotated[int, msgspec.Meta(ge=1)] = 3600
 
 
+class RescanTable(Table, frozen=True, kw_only=True):
+    """What need not be read again. In *runs* runs everything is."""
+
+    enabled: bool = True
+    runs: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 30
+
+
 class ReportTable(Table, frozen=True, kw_only=True):
     """Where reports go. *url* is the dashboard's base; empty values switch a destination off."""
 
@@ -128,6 +135,7 @@ class Config(Table, frozen=True, kw_only=True):
     trust: TrustTable = TrustTable()
     source: SourceTable = SourceTable()
     nix: NixTable = NixTable()
+    rescan: RescanTable = RescanTable()
     rebuild: RebuildTable = RebuildTable()
     report: ReportTable = ReportTable()
     system: SystemTable = SystemTable()

@@ -79,6 +79,19 @@ class Observation:
 
 
 @dataclass(frozen=True)
+class Recall:
+    """What earlier runs saw. *used* tells whether any of it was believed, *notes* why not.
+
+    *built* has, by store path, when an output was last rebuilt as signed, in seconds since 1970.
+    """
+
+    used: bool = False
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    built: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class InputCheck:
     """One source tree before evaluation: *expected* and *seen* are SRI hashes, *seen* None when it is missing."""
 

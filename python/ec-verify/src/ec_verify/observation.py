@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ec_closure.errors import LocalError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ec_closure.policy import Metadata
     from ec_closure.store_db import PathInfo
     from ec_verify.location import StoreLocation
+    from ec_verify.memory.keeper import Keeper
     from ec_verify.observe.running import Running
     from ec_verify.scan.metadata import Owner
     from ec_verify.scan.oddity import Oddity
@@ -87,8 +88,12 @@ def observe(
     advance: Callable[[int], None] = lambda _bytes: None,
     patience: Patience | None = None,
     references: bool = False,
+    memory: Keeper | None = None,
+    read_all: bool = False,
 ) -> Observation:
     """Look at database, store directory, mounts and bytes. Raises `LocalError` when there is no store at all.
+
+    What *memory* recalls is not read again, unless *read_all* says so.
 
     A garbage collection, a substitution or a build may run meanwhile (pitfall P45). So after the pass the database is
     asked again about what vanished, changed or came, and those paths are looked at again, until nothing moves or
@@ -99,9 +104,13 @@ def observe(
     audit, unaudited = _audit(location)
     todo = tasks(location, rows, manifests, owner, references=references)
     total(sum(task.size for task in todo))
-    moment = _Moment(
-        location, manifests, owner, rows, look_at_all(todo, advance=advance), problems, references=references
-    )
+    recalled = _recalled(memory, todo, expected(rows, manifests), read_all=read_all)
+    for task in todo:
+        if task.path in recalled:
+            advance(task.size)
+    todo = [replace(task, remember=memory is not None) for task in todo if task.path not in recalled]
+    looks = recalled | look_at_all(todo, advance=advance)
+    moment = _Moment(location, manifests, owner, rows, looks, problems, references=references)
     entries, partial = moment.settle(patience or Patience())
     entries, strange, unread = _beside(location, owner, entries)
     mounted = mounts.observe()
@@ -120,6 +129,27 @@ def observe(
         written=root.observe(location, mounted),
         searched=references,
     )
+
+
+def expected(rows: dict[str, PathInfo], manifests: tuple[Manifest, ...]) -> dict[str, str]:
+    """Return the SRI hash that the bytes of each path should have: as signed, else as registered."""
+    signed = {
+        record.path: record.nar_hash
+        for manifest in reversed(manifests)
+        for record in (*manifest.paths, *manifest.contents)
+    }
+    return {path: row.nar_hash.sri for path, row in rows.items()} | signed
+
+
+def _recalled(
+    memory: Keeper | None, todo: list[PathTask], wanted: dict[str, str], *, read_all: bool
+) -> dict[str, PathObservation]:
+    if memory is None:
+        return {}
+    if read_all:
+        memory.know(todo)
+        return {}
+    return memory.recall(todo, wanted)
 
 
 def look_again(

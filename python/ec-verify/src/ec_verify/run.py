@@ -21,7 +21,7 @@ from ec_verify.ghost.scratch import plan as plan_scratch
 from ec_verify.ghost.session import Ghost
 from ec_verify.ghost.vouched import vouched
 from ec_verify.judge import Case, judge
-from ec_verify.model import Evaluation, Problem, Rebuild
+from ec_verify.model import Evaluation, Problem, Rebuild, Recall
 from ec_verify.observe import running
 from ec_verify.rebuild.plan import plan
 from ec_verify.rebuild.run import rebuild
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ec_verify.config import Settings
     from ec_verify.ghost.nix import NixSettings
     from ec_verify.judge import Judgement
+    from ec_verify.memory.keeper import Keeper
     from ec_verify.model import Observation, TrustOutcome
     from ec_verify.progress import Progress
     from ec_verify.trust import ManifestFile
@@ -48,6 +49,8 @@ class Request:
     """What is asked of one run. *time* is the reference time; *offline* uses the last verified metadata.
 
     *references* searches the bytes for references, also where the configuration does not ask for it.
+    With *read_all* every byte is read, whatever is remembered; a search for references does so, too. A level that
+    rebuilds always reads all of them: what is called rebuilt was read in the same run, and that is the least of its cost.
     """
 
     level: Level
@@ -55,6 +58,7 @@ class Request:
     offline: bool = False
     manifest: ManifestFile | None = None
     references: bool = False
+    read_all: bool = True
 
 
 @dataclass(frozen=True)
@@ -66,8 +70,11 @@ class Outcome:
     nix_version: str | None
 
 
-def run(settings: Settings, request: Request, progress: Progress) -> Outcome:
-    """Carry out one run. Raises `EcError` when there is nothing to judge: no store, no usable configuration."""
+def run(settings: Settings, request: Request, progress: Progress, memory: Keeper | None = None) -> Outcome:
+    """Carry out one run. Raises `EcError` when there is nothing to judge: no store, no usable configuration.
+
+    *memory* is what earlier runs saw; to remember what this one saw is the caller's.
+    """
     location, rules = settings.config.location, settings.policy.metadata
     # 0. Self-test
     failure = self_test()
@@ -89,6 +96,7 @@ def run(settings: Settings, request: Request, progress: Progress) -> Outcome:
             log.info("paths are not protected from garbage collection", reason=unrooted)
         before = watch.snapshot(location, examined)
         # 2. Observe, 3. Bytes
+        searched = request.references or settings.config.store.references
         with progress.stage("bytes: hashing the store", unit="bytes") as stage:
             observed = observations.observe(
                 location,
@@ -97,7 +105,9 @@ def run(settings: Settings, request: Request, progress: Progress) -> Outcome:
                 rules=rules,
                 total=stage.total,
                 advance=stage.advance,
-                references=request.references or settings.config.store.references,
+                references=searched,
+                memory=memory,
+                read_all=request.read_all or searched or request.level in ("rebuild", "full"),
             )
         # 4. Source, 5. Rebuild
         evaluation, rebuilt, version = _source_and_rebuild(settings, request, trust, observed, progress)
@@ -123,6 +133,7 @@ def run(settings: Settings, request: Request, progress: Progress) -> Outcome:
         rebuild=rebuilt,
         self_test=failure,
         store_layers=settings.config.store.layers,
+        recall=memory.account(observed.paths) if memory is not None else Recall(),
     )
     return Outcome(case, judge(case), version)
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from securesystemslib.signer import CryptoSigner
 
@@ -46,6 +48,14 @@ class State:
 
         Of several first uses at one time, one makes the key and all return it.
         """
+        return CryptoSigner(self._private_key())
+
+    def derived_key(self, purpose: str) -> bytes:
+        """Return 32 bytes that only who has the node's key can know, others for each *purpose* (HKDF, RFC 5869)."""
+        secret = self._private_key().private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        return HKDF(SHA256(), 32, salt=None, info=f"ec-verify {purpose}".encode()).derive(secret)
+
+    def _private_key(self) -> Ed25519PrivateKey:
         file = self.path / "keys" / "node.pem"
         with _held(self.path / "keys.lock", fcntl.LOCK_EX):
             if not os.path.lexists(file):
@@ -61,10 +71,10 @@ class State:
             ) from error
         if not isinstance(loaded, Ed25519PrivateKey):
             raise StateError("is no Ed25519 key", place=str(file), hint="delete it; a new one is made")
-        return CryptoSigner(loaded)
+        return loaded
 
-    def next_counter(self) -> int:
-        """Return a number that this node has not used before, and remember it. Hold the lock."""
+    def counter(self) -> int:
+        """Return the number of the last report, 0 before the first."""
         text = (self.read("counter") or b"0").strip()
         if not text.isdigit() or len(text) > len(str(_MAX_COUNTER)) or int(text) >= _MAX_COUNTER:
             raise StateError(
@@ -72,14 +82,19 @@ class State:
                 place=str(self.path / "counter"),
                 hint="write a number that is not smaller than the last report's counter",
             )
-        found = int(text) + 1
+        return int(text)
+
+    def next_counter(self) -> int:
+        """Return a number that this node has not used before, and remember it. Hold the lock."""
+        found = self.counter() + 1
         self.write("counter", b"%d\n" % found)
         return found
 
-    def read(self, name: str) -> bytes | None:
-        """Return the file *name*, None when it does not exist."""
+    def read(self, name: str, limit: int = -1) -> bytes | None:
+        """Return the file *name*, *limit* bytes of it at most; None when it does not exist."""
         try:
-            return (self.path / name).read_bytes()
+            with (self.path / name).open("rb") as file:
+                return file.read(limit)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -88,6 +103,13 @@ class State:
     def write(self, name: str, data: bytes) -> Path:
         """Write the file *name* (mode 0600) as a whole, and return its path."""
         return write_file(self.path / name, data)
+
+    def remove(self, name: str) -> None:
+        """Remove the file *name*, if it exists."""
+        try:
+            (self.path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise failed(error, self.path / name) from error
 
 
 @contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
 
 import structlog
+from cyclopts import Parameter
 
 from ec_closure.errors import EcError
 from ec_closure.policy import Level
@@ -12,6 +14,8 @@ from ec_closure.report import RunOutput
 from ec_verify.commands.options import Common, Listing, References, Trust
 from ec_verify.commands.show import show
 from ec_verify.config import Settings
+from ec_verify.memory import keeper
+from ec_verify.memory.keeper import Keeper
 from ec_verify.report import build
 from ec_verify.report.deliver import deliver
 from ec_verify.report.submit import Dashboard
@@ -26,13 +30,18 @@ def run(
     *,
     level: Level | None = None,
     references: References = False,
+    full_read: Annotated[
+        bool, Parameter(help="Read every byte, also of what did not change since the last run.", negative=())
+    ] = False,
     common: Common = Common(),
     trust: Trust = Trust(),
     listing: Listing = Listing(),
 ) -> int:
     """Verify this node, sign the report, keep it and send it.
 
-    When the report cannot be kept, that is said on standard error, and only a failed run still exits with 1.
+    At levels bytes and source, a path that was read before and not written to since is `unchanged`: it is not read
+    again until its turn comes. Levels rebuild and full read everything. When the report cannot be kept, that is said on
+    standard error, and only a failed run still exits with 1.
 
     Parameters
     ----------
@@ -40,13 +49,16 @@ def run(
         The level to reach; the policy's when not given.
     """
     settings = common.settings()
-    request = _request(level or settings.policy.level, trust, references=references)
+    request = _request(level or settings.policy.level, trust, references=references, read_all=full_read)
     started = datetime.now(UTC)
     state = State(settings.config.state)
     with state.lock():
         dashboard = Dashboard.of(settings.config.report)
         nonce = dashboard.nonce() if dashboard is not None else None
-        outcome = verify(settings, request, common.progress())
+        memory = keeper.opened(settings, state, now=int(request.time.timestamp()))
+        outcome = verify(settings, request, common.progress(), memory)
+        if memory is not None:
+            _remember(memory, outcome)
         try:
             output = deliver(settings, state, outcome, started=started, nonce=nonce)
             trouble = None
@@ -60,8 +72,16 @@ def run(
     return outcome.judgement.exit_code if output.verdict == "failed" else trouble.exit_code
 
 
+def _remember(memory: Keeper, outcome: Outcome) -> None:
+    # Before the report is numbered: a run that is killed in between remembers more than its counter says, never less.
+    try:
+        memory.keep(outcome.case)
+    except EcError as error:
+        log.warning("nothing is remembered of this run", reason=str(error))
+
+
 def look(level: Level, common: Common, trust: Trust, listing: Listing, *, references: bool = False) -> int:
-    """Verify up to *level* and print the result; no report, no counter, nothing sent."""
+    """Verify up to *level* and print the result; no report, no counter, nothing sent, nothing taken from memory."""
     settings = common.settings()
     request = _request(level, trust, references=references)
     started = datetime.now(UTC)
@@ -71,8 +91,15 @@ def look(level: Level, common: Common, trust: Trust, listing: Listing, *, refere
     return outcome.judgement.exit_code
 
 
-def _request(level: Level, trust: Trust, *, references: bool) -> Request:
-    return Request(level, trust.reference_time(), trust.offline, trust.manifest_file(), references=references)
+def _request(level: Level, trust: Trust, *, references: bool, read_all: bool = True) -> Request:
+    return Request(
+        level,
+        trust.reference_time(),
+        trust.offline,
+        trust.manifest_file(),
+        references=references,
+        read_all=read_all,
+    )
 
 
 def _unsigned(settings: Settings, outcome: Outcome, started: datetime) -> RunOutput:

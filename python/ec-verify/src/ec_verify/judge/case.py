@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ec_closure.findings import KINDS
 from ec_closure.policy import subject, today
 from ec_closure.report import Finding
+from ec_verify.model import Recall
 from ec_verify.text import clip, one_line, printable
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ec_closure.findings import Severity
     from ec_closure.manifest import Manifest, PathRecord
     from ec_closure.policy import Level, Policy
-    from ec_closure.report import Cause, Coverage, Freshness, Listed, Observed, Overall, PathVerdict
+    from ec_closure.report import Cause, Coverage, Freshness, Listed, Observed, Overall, PathVerdict, Reading
     from ec_verify.config import StoreLayersKind
     from ec_verify.model import Evaluation, Observation, Problem, Rebuild, TrustOutcome
 
@@ -42,6 +43,7 @@ class Case:
     rebuild: Rebuild | None = None
     self_test: str | None = None
     store_layers: StoreLayersKind = "auto"
+    recall: Recall = field(default_factory=Recall)
 
     @property
     def manifest(self) -> Manifest | None:
@@ -103,11 +105,15 @@ def _noted(message: str, note: str) -> str:
 
 @dataclass(frozen=True)
 class PathJudgement:
-    """The verdict on one path of the manifest, and why it is not a better one."""
+    """The verdict on one path of the manifest, and why it is not a better one.
+
+    *rebuilt_at* is when an earlier run rebuilt it as signed, in seconds since 1970, where that counts as a rebuild.
+    """
 
     record: PathRecord
     verdict: PathVerdict
     reason: str = ""
+    rebuilt_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,7 @@ class Judgement:
     findings: tuple[Finding, ...]
     coverage: tuple[Coverage, ...]
     freshness: Freshness
+    reading: Reading
     unlisted: Listed
     extra: Listed
     differing: tuple[Observed, ...]

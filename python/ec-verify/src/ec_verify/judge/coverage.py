@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from ec_closure.policy import LEVELS
 from ec_closure.report import Coverage
+from ec_verify.judge.paths import moment, stale
+from ec_verify.model import Recall
 from ec_verify.text import one_line
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def _holds(case: Case, level: Level, paths: tuple[PathJudgement, ...]) -> bool:
                 and not case.observation.partial
                 and all(judgement.verdict != "unchecked" for judgement in paths)
                 and case.observation.rows.keys() <= case.observation.paths.keys()
-                and not any(_unread(look) for look in case.observation.paths.values())
+                and not any(_unread(look) or stale(case, look) for look in case.observation.paths.values())
             )
         case "source":
             return case.evaluation is not None and case.evaluation.drv_path is not None
@@ -68,7 +70,9 @@ def _rebuilt(case: Case, paths: list[PathJudgement]) -> bool:
 def coverage(case: Case, paths: tuple[PathJudgement, ...]) -> tuple[Coverage, ...]:
     """Return what each step covered."""
     searched = (_references(case),) if case.observation.searched else ()
-    return (_trust(case), _bytes(case, paths), *searched, _running(case), _source(case), _rebuild(case, paths))
+    remembered = (_reading(case),) if case.recall != Recall() else ()
+    seen = (_bytes(case, paths), *searched, *remembered)
+    return (_trust(case), *seen, _running(case), _source(case), _rebuild(case, paths))
 
 
 def _status(done: int, total: int) -> str:
@@ -133,6 +137,17 @@ def _references(case: Case) -> Coverage:
     done = sum(look is not None and look.occurring is not None for look in looks)
     reasons = {"bytes that were not read were not searched for references": len(looks) - done}
     return _entry("references", done, len(looks), reasons if done < len(looks) else {})
+
+
+def _reading(case: Case) -> Coverage:
+    """Say how many of the paths were read in this run, and of when the rest is."""
+    looks = case.observation.paths.values()
+    since = [look.as_at for look in looks if look.as_at is not None]
+    reasons = Counter(case.recall.notes)
+    reasons.update(problem.message for problem in case.recall.problems)
+    if since:
+        reasons[f"not written to since they were read, the first {moment(min(since))}"] = len(since)
+    return _entry("reading", len(looks) - len(since), len(looks), reasons)
 
 
 def _running(case: Case) -> Coverage:

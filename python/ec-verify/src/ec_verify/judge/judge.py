@@ -12,6 +12,7 @@ from ec_verify.judge.causes import causes, group, ordered
 from ec_verify.judge.coverage import coverage, level_reached
 from ec_verify.judge.paths import judge_paths
 from ec_verify.judge.promises import judge_promises
+from ec_verify.judge.reading import reading
 from ec_verify.judge.steps import judge_rebuild, judge_running, judge_source, judge_trust
 from ec_verify.judge.store import judge_store
 
@@ -36,6 +37,7 @@ def judge(case: Case) -> Judgement:
         *judge_rebuild(case, paths),
     ]
     findings += judge_promises(case, paths, findings)
+    findings += case.raise_problems(case.recall.problems)
     if case.self_test is not None:
         findings.append(case.finding("EV901", case.self_test))
     groups = group(case, findings)
@@ -48,6 +50,7 @@ def judge(case: Case) -> Judgement:
         findings=ordered(groups),
         coverage=coverage(case, paths),
         freshness=freshness,
+        reading=reading(case, paths),
         unlisted=unlisted,
         extra=extra,
         differing=_differing(case),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from ec_verify.scan.path import PathObservation
 
 _NAMED_CAUSES = 3
+_DAY = 86400
 
 
 def judge_paths(case: Case) -> tuple[PathJudgement, ...]:
@@ -34,13 +36,35 @@ def _judge(case: Case, record: PathRecord, seen: PathObservation | None) -> Path
             return PathJudgement(record, "corrupt", seen.detail)
         case "unreadable" | "changed":
             return PathJudgement(record, "unchecked", seen.detail)
+    if seen.as_at is not None and stale(case, seen):
+        return PathJudgement(record, "unchecked", f"last read {moment(seen.as_at)}, longer ago than policy allows")
     if seen.nar_hash != record.nar_hash:
         return PathJudgement(record, "corrupt", _repair(case, record))
     if record.ca is not None:
         if seen.deserved != record.path:
             return PathJudgement(record, "corrupt", misnamed(seen))
-        return PathJudgement(record, "fixed")
-    return _judge_rebuild(case, record)
+        return _as_at(case, seen, PathJudgement(record, "fixed"))
+    return _as_at(case, seen, _judge_rebuild(case, record))
+
+
+def _as_at(case: Case, seen: PathObservation, found: PathJudgement) -> PathJudgement:
+    """Return what was *found* with less weight where the bytes were not read in this run: they are then `unchanged`."""
+    if seen.as_at is None or found.verdict not in ("rebuilt", "fixed", "matches"):
+        return found
+    built = case.recall.built.get(found.record.path)
+    more = f"; rebuilt as signed {moment(built)}" if built is not None else ""
+    return PathJudgement(found.record, "unchanged", f"as at {moment(seen.as_at)}, not read again{more}")
+
+
+def stale(case: Case, seen: PathObservation) -> bool:
+    """Tell whether a path was read too long ago to say anything, or later than now."""
+    allowed = case.policy.memory.max_read_age_days * _DAY
+    return seen.as_at is not None and not 0 <= case.time - seen.as_at <= allowed
+
+
+def moment(seconds: int) -> str:
+    """Return a time in seconds since 1970 as people write it, in UTC."""
+    return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%MZ}"
 
 
 def misnamed(seen: PathObservation) -> str:

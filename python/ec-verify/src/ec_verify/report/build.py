@@ -74,6 +74,7 @@ def build(settings: Settings, outcome: Outcome, occasion: Occasion) -> RunOutput
         left_out=left_out,
         coverage=judgement.coverage,
         freshness=judgement.freshness,
+        reading=judgement.reading,
         started=int(occasion.started.timestamp()),
         finished=int(occasion.finished.timestamp()),
         reference_time=case.time,

@@ -43,6 +43,16 @@ def render(report: Report) -> str:
     gauge("extra_entries", "Entries of the store directory that nobody registered.", {"": report.extra.count})
     gauge("last_run_timestamp_seconds", "When the last run ended.", {"": report.finished})
     gauge("duration_seconds", "How long the last run took.", {"": report.finished - report.started})
+    reading = report.reading
+    gauge("paths_read", "Paths that the last run read.", {"": reading.read})
+    gauge("paths_unchanged", "Paths that were not written to since they were read.", {"": reading.unchanged})
+    gauge("oldest_read_seconds", "How long ago the path was read that was not read for longest.", {
+        "": reading.oldest_age
+    })  # fmt: skip
+    share = reading.read / (reading.read + reading.unchanged) if reading.read else 0
+    gauge("read_ratio", "Share of the paths that the last run read.", {"": round(share, 4)})
+    gauge("rebuilt_before", "Outputs that an earlier run rebuilt, and that count.", {"": reading.rebuilt_before})
+    gauge("oldest_rebuild_seconds", "How long ago the first of these was rebuilt.", {"": reading.oldest_rebuild_age})
     if report.freshness.lag is not None:
         gauge("release_lag", "Newer releases than the running one.", {"": report.freshness.lag})
     if report.freshness.metadata_age is not None:

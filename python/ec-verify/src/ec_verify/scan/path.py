@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ from ec_closure.nar.errors import TreeChangedError, TreeTooLargeError, Unsupport
 from ec_closure.nar.hash import hash_path
 from ec_closure.references import ReferenceScanner
 from ec_closure.store_path import StorePath
+from ec_verify.scan.fingerprint import Fingerprint, Gatherer
 from ec_verify.scan.metadata import Anomaly, Owner, inspector
 from ec_verify.text import printable
 
@@ -28,7 +29,7 @@ class PathTask:
 
     *owner* None leaves metadata alone. *limit* is how many bytes its NAR may have, by whoever speaks for the path:
     reading stops there, for a sparse file of terabytes would never end. *candidates* are hash parts to look for in the
-    bytes, which are read once more for that.
+    bytes, which are read once more for that. *remember* asks for the fingerprint, too.
     """
 
     path: str
@@ -40,6 +41,7 @@ class PathTask:
     size: int = 0
     limit: int = sys.maxsize
     candidates: frozenset[str] | None = None
+    remember: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,8 @@ class PathObservation:
     *nar_hash* is an SRI hash, None when the path could not be read, *problem* then says why.
     *deserved* is the store path that the bytes deserve by the method of their content address; None when none was
     asked for, or when such an address cannot name them, which *detail* then explains. *occurring* are the hash parts
-    that occur in the bytes, of those that were asked for; None when none were.
+    that occur in the bytes, of those that were asked for; None when none were. *as_at* (seconds since 1970) says when
+    the bytes were read, if not now. When, and the *fingerprint* of what was read, make no other observation.
     """
 
     path: str
@@ -60,6 +63,8 @@ class PathObservation:
     problem: Literal["missing", "unreadable", "changed", "unarchivable", "oversized"] | None = None
     detail: str = ""
     occurring: frozenset[str] | None = None
+    as_at: int | None = field(default=None, compare=False)
+    fingerprint: Fingerprint | None = field(default=None, compare=False)
 
 
 def look(task: PathTask) -> PathObservation:
@@ -67,6 +72,9 @@ def look(task: PathTask) -> PathObservation:
     root = Path(task.physical)
     anomalies: list[Anomaly] = []
     inspect = inspector(task.owner, anomalies) if task.owner else None
+    gatherer = Gatherer() if task.remember else None
+    if gatherer is not None:
+        inspect = gatherer.beside(inspect)
     try:
         root.lstat()
     except FileNotFoundError:
@@ -95,6 +103,7 @@ def look(task: PathTask) -> PathObservation:
             deserved,
             detail=printable(detail),
             occurring=occurring,
+            fingerprint=gatherer.finish() if gatherer is not None else None,
         )
     return PathObservation(task.path, problem=problem, detail=printable(detail), anomalies=tuple(anomalies))
 

@@ -11,6 +11,7 @@ flake.py      what a signed flake says
 rebuild.py    what is rebuilt
 trust.py      what the release server serves
 policy.py     what may run, and what may be excused
+memory.py     what the verifier remembers
 harmless.py   no attacks at all
 """
 
@@ -25,6 +26,7 @@ from ec_verify.demo.attacks import (
     flake,
     harmless,
     layers,
+    memory,
     metadata,
     policy,
     rebuild,
@@ -49,6 +51,7 @@ MODULES = (
     rebuild,
     trust,
     policy,
+    memory,
 )
 
 ATTACKS: tuple[Attack, ...] = tuple(attack for module in MODULES for attack in module.ATTACKS)

@@ -1,0 +1,248 @@
+"""The memory of one run: read before it, written after it. What cannot be believed is a finding, and all is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import structlog
+
+from ec_closure.errors import EcError
+from ec_verify.errors import StateError
+from ec_verify.ghost.scratch import file_system
+from ec_verify.memory import clock
+from ec_verify.memory.choose import asked, choose, settled
+from ec_verify.memory.contents import (
+    MAX_BUILDS,
+    MAX_BYTES,
+    MAX_COSTS,
+    MAX_READS,
+    PURPOSE,
+    Binding,
+    Memory,
+    MemoryRefusedError,
+    Read,
+    decode,
+    encode,
+)
+from ec_verify.model import Problem, Recall
+from ec_verify.observation import expected
+from ec_verify.scan.fingerprint import fingerprint
+from ec_verify.scan.path import PathObservation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ec_verify.config import Settings
+    from ec_verify.judge import Case
+    from ec_verify.location import StoreLocation
+    from ec_verify.memory.contents import Built, Clock, Cost
+    from ec_verify.scan.path import PathTask
+    from ec_verify.state import State
+
+FILE = "memory"
+_DAY = 86400
+# f_type of statfs(2): local file systems whose inodes and change times are their own. Not overlayfs, whose inodes come
+# from several; not network file systems, whose times are another machine's; not images, which are replaced as a whole.
+_STEADY = frozenset({0xEF53, 0x58465342, 0x9123683E, 0x01021994, 0xF2F52010, 0x2FC12FC1, 0xCA451A4E})
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Keeper:
+    """What is remembered, and what of it this run believes. Made by `opened`.
+
+    *began* are the clocks before anything was read; *now* (seconds since 1970) is the run's reference time.
+    """
+
+    state: State
+    settings: Settings
+    now: int
+    began: Clock
+    key: bytes
+    binding: Binding | None = None
+    memory: Memory | None = None
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    reads: dict[str, Read] = field(default_factory=dict)
+    _tasks: dict[str, PathTask] = field(default_factory=dict)
+
+    @property
+    def builds(self) -> tuple[Built, ...]:
+        """What was rebuilt, and may still be believed by its age."""
+        oldest = self.now - self.settings.policy.memory.max_rebuild_age_days * _DAY
+        return tuple(one for one in self.memory.builds if oldest <= one.built_at <= self.now) if self.memory else ()
+
+    @property
+    def costs(self) -> tuple[Cost, ...]:
+        """What building took, by the names of derivations: estimates only."""
+        return self.memory.costs if self.memory else ()
+
+    def recall(self, tasks: list[PathTask], wanted: Mapping[str, str]) -> dict[str, PathObservation]:
+        """Return what need not be read again: remembered with the bytes that are *wanted*, and not written since."""
+        self._tasks = {task.path: task for task in tasks}
+        if self.memory is None:
+            return {}
+        self.reads = {read.path: read for read in self.memory.reads}
+        choice = choose(
+            tasks,
+            wanted,
+            self.reads,
+            now=self.now,
+            max_age=self.settings.policy.memory.max_read_age_days * _DAY,
+            runs=self.settings.config.rescan.runs,
+            key=self.key,
+        )
+        found = {}
+        for path, read in choice.trusted.items():
+            seen = fingerprint(self._tasks[path].physical)
+            if seen is not None and seen.digest == read.fingerprint and seen.newest <= self.began.wall:
+                found[path] = PathObservation(
+                    path, read.nar_hash, read.nar_size, deserved=path if read.deserved else None, as_at=read.read_at
+                )
+        return found
+
+    def know(self, tasks: Iterable[PathTask]) -> None:
+        """Take note of the tasks of a run that reads everything, for `keep`."""
+        self._tasks = {task.path: task for task in tasks}
+        self.reads = {read.path: read for read in self.memory.reads} if self.memory else {}
+
+    def account(self, looks: Mapping[str, PathObservation]) -> Recall:
+        """Return what this memory has to say to the judge, after the disk was looked at."""
+        betrayed = [
+            path
+            for path, look in sorted(looks.items())
+            if look.as_at is None
+            and look.fingerprint is not None
+            and (read := self.reads.get(path)) is not None
+            and look.fingerprint.digest == read.fingerprint
+            and look.nar_hash != read.nar_hash
+        ]
+        said = (
+            Problem("EV904", f"{path.rpartition('/')[2]} holds other bytes, and no change time says so", path)
+            for path in betrayed
+        )
+        return Recall(
+            used=self.memory is not None,
+            notes=tuple(self.notes),
+            problems=(*self.problems, *said),
+            built={one.path: one.built_at for one in self.builds},
+        )
+
+    def keep(self, case: Case, *, builds: Iterable[Built] = (), costs: Iterable[Cost] = ()) -> None:
+        """Remember what *case* found good, for the report that comes next. Raises `StateError`.
+
+        What has an anomaly, is not as signed or registered, or changed just before it was read is not remembered.
+        """
+        if self.binding is None or case.self_test is not None:
+            self.state.remove(FILE)
+            return
+        manifests = tuple(one for one in (case.trust.manifest, *case.trust.others) if one is not None)
+        wanted = expected(case.observation.rows, manifests)
+        reads = []
+        for path, look in sorted(case.observation.paths.items()):
+            if look.as_at is not None:
+                reads.append(self.reads[path])
+            elif (read := self._good(look, wanted.get(path))) is not None:
+                reads.append(read)
+        memory = Memory(
+            counter=self.state.counter() + 1,
+            binding=self.binding,
+            clock=clock.now(),
+            reads=tuple(reads[:MAX_READS]),
+            builds=tuple(builds)[:MAX_BUILDS],
+            costs=tuple(costs)[:MAX_COSTS],
+        )
+        self.state.write(FILE, encode(memory, self.key))
+
+    def _good(self, look: PathObservation, wanted: str | None) -> Read | None:
+        task = self._tasks.get(look.path)
+        if (
+            task is None
+            or look.nar_hash is None
+            or look.nar_hash != wanted
+            or look.problem is not None
+            or look.anomalies
+            or look.fingerprint is None
+            or (task.ca is not None and look.deserved != look.path)
+            or not settled(look.fingerprint.newest, self.began.wall)
+        ):
+            return None
+        return Read(
+            path=look.path,
+            nar_hash=look.nar_hash,
+            nar_size=look.nar_size,
+            asked=asked(task),
+            deserved=task.ca is not None,
+            fingerprint=look.fingerprint.digest,
+            entries=look.fingerprint.entries,
+            read_at=self.began.wall // 10**9,
+        )
+
+
+def opened(settings: Settings, state: State, *, now: int) -> Keeper | None:
+    """Return the memory for a run; None where there can be none: no key, or verify.toml says so."""
+    if not settings.config.rescan.enabled:
+        state.remove(FILE)
+        return None
+    try:
+        key = state.derived_key(PURPOSE)
+    except EcError as error:
+        log.warning("nothing is remembered without a key", reason=str(error))
+        return None
+    keeper = Keeper(state, settings, now, clock.now(), key)
+    keeper.binding = _binding(settings, settings.config.location, keeper.notes)
+    try:
+        found = _read(state, key)
+    except MemoryRefusedError as error:
+        keeper.problems.append(Problem("EV902", f"what was remembered is {error.message}: everything was read"))
+        return keeper
+    if found is None:
+        keeper.notes.append("nothing was remembered yet")
+    elif found.binding != keeper.binding:
+        if keeper.binding is not None:
+            keeper.notes.append(f"what was remembered is about {_difference(found.binding, keeper.binding)}")
+    elif slipped := clock.set_back(found.clock, keeper.began):
+        keeper.problems.append(Problem("EV903", f"{slipped}: what was remembered is not used"))
+    else:
+        keeper.memory = found
+    return keeper
+
+
+def _read(state: State, key: bytes) -> Memory | None:
+    data = state.read(FILE, MAX_BYTES + 1)
+    if data is None:
+        return None
+    memory = decode(data, key)
+    try:
+        last = state.counter()
+    except StateError:
+        last = 0  # said when the report is numbered
+    if memory.counter < last:
+        raise MemoryRefusedError(f"of report {memory.counter}, and report {last} was the last one")
+    return memory
+
+
+def _binding(settings: Settings, location: StoreLocation, notes: list[str]) -> Binding | None:
+    try:
+        device, kind = location.store.stat().st_dev, file_system(location.store)
+    except (OSError, EcError):
+        return None  # no store; said where it is looked at
+    if kind not in _STEADY:
+        notes.append(f"nothing is remembered on a file system of this kind ({kind:#x}): its change times prove nothing")
+        return None
+    return Binding(
+        store=str(location.store)[:1024],
+        device=device,
+        file_system=kind,
+        policy=settings.policy_digest,
+        verifier=version("ec-verify"),
+    )
+
+
+def _difference(one: Binding, other: Binding) -> str:
+    if one.policy != other.policy:
+        return "another policy"
+    return "another version of ec-verify" if one.verifier != other.verifier else "another store"
