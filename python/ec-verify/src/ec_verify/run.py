@@ -50,7 +50,7 @@ class Request:
 
     *references* searches the bytes for references, also where the configuration does not ask for it.
     With *read_all* every byte is read, whatever is remembered; a search for references does so, too. A level that
-    rebuilds always reads all of them: what is called rebuilt was read in the same run, and that is the least of its cost.
+    rebuilds reads all of them, too: what is called rebuilt was read in the same run, which is the least of its cost.
     """
 
     level: Level
