@@ -14,7 +14,9 @@ from ec_verify.scan.metadata import Owner
 if TYPE_CHECKING:
     from pathlib import Path
 
-NAME = "1" + "z" * 51
+# As `nix-hash --type sha256 --base32` gives them.
+FILE = "11wa1rsi75lkqc5qnz4dglw9d2brxlcp849fg77rjlkzf7drynp2"
+NAME = "0x67g3311ihxwarw846p2jc8wbxmv9bd8ryh7qjpp6d8yb56536b"
 
 
 @pytest.fixture
@@ -22,8 +24,8 @@ def links(tmp_path: Path) -> Path:
     """Give a `.links` with a file and a symlink as Nix leaves them."""
     directory = tmp_path / ".links"
     directory.mkdir(mode=0o755)
-    (directory / ("0" * 52)).write_bytes(b"content")
-    (directory / ("0" * 52)).chmod(0o444)
+    (directory / FILE).write_bytes(b"content")
+    (directory / FILE).chmod(0o444)
     (directory / NAME).symlink_to("target")
     for entry in directory.iterdir():
         os.utime(entry, (1, 1), follow_symlinks=False)
@@ -52,7 +54,7 @@ def test_no_links_are_no_oddity(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["sh", "0" * 51, "0" * 53, "2" + "0" * 51, "e" * 52, "0" * 52 + "\n", ".tmp-link-1-1"])
 def test_a_name_that_is_no_hash_is_a_stranger(links: Path, name: str) -> None:
     """Nix would never look there, and everybody else can."""
-    (links / ("0" * 52)).rename(links / name)
+    (links / FILE).rename(links / name)
 
     assert {("stranger", f".links/{name.rstrip()}" + "\\x0a" * name.endswith("\n"), 1)} == found(links)
 
@@ -68,7 +70,7 @@ def test_what_is_neither_file_nor_link_is_a_stranger(links: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "meddle"),
     [
-        ("setid", lambda file: file.chmod(0o4555)),
+        ("setid", lambda file: file.chmod(0o4444)),
         ("mode", lambda file: file.chmod(0o644)),
         ("mtime", lambda file: os.utime(file, (2, 2))),
         ("xattr", lambda file: os.setxattr(file, "user.x", b"1")),
@@ -78,9 +80,9 @@ def test_what_is_neither_file_nor_link_is_a_stranger(links: Path) -> None:
 def test_metadata_that_nix_does_not_make_are_told(links: Path, kind: str, meddle: object) -> None:
     """The inode of a link is that of store paths, and as canonical."""
     assert callable(meddle)
-    meddle(links / ("0" * 52))
+    meddle(links / FILE)
 
-    assert {(kind, f".links/{'0' * 52}", 1)} == found(links)
+    assert {(kind, f".links/{FILE}", 1)} == found(links)
 
 
 @pytest.mark.root
@@ -119,3 +121,49 @@ def test_a_link_that_vanishes_meanwhile_is_passed_over(links: Path, monkeypatch:
     monkeypatch.setattr("ec_verify.scan.links.os.lstat", lstat)
 
     assert set() == found(links)
+
+
+def test_bytes_that_their_name_does_not_promise_are_told(links: Path) -> None:
+    """Nix would give them to the next path that has a file of that hash."""
+    (links / FILE).chmod(0o644)
+    (links / FILE).write_bytes(b"c0ntent")
+    (links / FILE).chmod(0o444)
+    os.utime(links / FILE, (1, 1))
+
+    assert {("content", f".links/{FILE}", 1)} == found(links)
+
+
+def test_execute_bit_and_target_are_content(links: Path) -> None:
+    """They are in the archive that is hashed."""
+    (links / FILE).chmod(0o555)
+    (links / NAME).unlink()
+    (links / NAME).symlink_to("elsewhere")
+    os.utime(links / NAME, (1, 1), follow_symlinks=False)
+
+    assert {("content", 2)} == {(kind, count) for kind, _, count in found(links)}
+
+
+def test_bytes_of_a_path_are_not_hashed_again(links: Path) -> None:
+    """The path is scanned, and its bytes are judged there."""
+    (links / FILE).rename(links / ("0" * 52))
+    os.link(links / ("0" * 52), links.parent / "in-a-path")
+
+    assert set() == found(links)
+
+
+def test_one_file_under_two_hashes_is_told(links: Path) -> None:
+    """A second name in the same directory is no path that is scanned."""
+    os.link(links / FILE, links / ("0" * 52))
+    os.link(links / NAME, links / ("1" + "0" * 51), follow_symlinks=False)
+    ((kind, name, count),) = found(links)
+
+    assert ("content", 2, True) == (kind, count, name.endswith("0" * 51))
+
+
+def test_link_that_cannot_be_read_is_no_clean_one(links: Path) -> None:
+    """A sparse file of terabytes is not read, and that is said."""
+    (links / FILE).chmod(0o644)
+    os.truncate(links / FILE, 1 << 40)
+
+    with pytest.raises(OSError, match="are not read"):
+        found(links)

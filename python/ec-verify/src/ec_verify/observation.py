@@ -73,6 +73,7 @@ def tasks(
                 size=size,
                 limit=size,
                 candidates=candidates if path in signed else None,
+                doubted=path not in signed,
             )
         )
     return found

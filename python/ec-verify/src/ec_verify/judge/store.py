@@ -183,7 +183,13 @@ def _oddity(case: Case, oddity: Oddity) -> Finding:
     """Judge what is wrong beside the paths. Policy may expect an entry, but not what no store directory holds."""
     path = f"{case.store_dir}/{oddity.name}".rstrip("/")
     more = f" (and {oddity.count - 1} more)" if oddity.count > 1 else ""
-    code = "EV209" if oddity.kind == "stranger" else _ANOMALIES[oddity.kind]
+    match oddity.kind:
+        case "stranger":
+            code = "EV209"
+        case "content":
+            code = "EV210"
+        case kind:
+            code = _ANOMALIES[kind]
     return case.finding(code, f"{oddity.name or 'the store directory'}: {oddity.detail}{more}", path)
 
 

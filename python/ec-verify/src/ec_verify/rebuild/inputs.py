@@ -87,6 +87,8 @@ class Inputs:
                 store_dir=self._ghost.location.store_dir,
                 ca=row.ca,
                 references=row.references,
+                limit=row.nar_size,
+                doubted=True,
             )
         )
         if seen.problem is not None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from ec_verify.scan.metadata import AnomalyKind
 
-OddityKind: TypeAlias = "AnomalyKind | Literal['stranger']"
-"""As of an anomaly of a path; a `stranger` is something that Nix does not put there at all."""
+OddityKind: TypeAlias = "AnomalyKind | Literal['stranger', 'content']"
+"""As of an anomaly of a path; a `stranger` is something that Nix does not put there at all, `content` are other bytes
+than a name promises."""
 
 
 @dataclass(frozen=True, slots=True)

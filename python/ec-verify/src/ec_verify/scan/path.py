@@ -17,6 +17,7 @@ from ec_closure.references import ReferenceScanner
 from ec_closure.store_path import StorePath
 from ec_verify.scan.fingerprint import Fingerprint, Gatherer
 from ec_verify.scan.metadata import Anomaly, Owner, inspector
+from ec_verify.scan.sparse import bounded
 from ec_verify.text import printable
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class PathTask:
 
     *owner* None leaves metadata alone. *limit* is how many bytes its NAR may have, by whoever speaks for the path:
     reading stops there, for a sparse file of terabytes would never end. *candidates* are hash parts to look for in the
-    bytes, which are read once more for that. *remember* asks for the fingerprint, too.
+    bytes, which are read once more for that. *remember* asks for the fingerprint, too. *doubted* says that nobody
+    vouches for *limit*: then no more is read than what lies on the disk allows (`ec_verify.scan.sparse`).
     """
 
     path: str
@@ -42,6 +44,7 @@ class PathTask:
     limit: int = sys.maxsize
     candidates: frozenset[str] | None = None
     remember: bool = False
+    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ def look(task: PathTask) -> PathObservation:
     gatherer = Gatherer() if task.remember else None
     if gatherer is not None:
         inspect = gatherer.beside(inspect)
+    if task.doubted:
+        inspect = bounded(inspect, task.limit)
     try:
         root.lstat()
     except FileNotFoundError:

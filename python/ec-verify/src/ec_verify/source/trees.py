@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from typing import TYPE_CHECKING
 
 from ec_closure.content_address import source_store_path
@@ -36,7 +37,8 @@ def check(
     path = store_path_behind(location, link)
     if path is None:
         return None, (), (Problem("EV405", f"no flake is embedded at {link}"),)
-    seen = _look(location, path)
+    sizes = {} if manifest is None else {one.path: one.nar_size for one in (*manifest.paths, *manifest.contents)}
+    seen = _look(location, path, sizes.get(path))
     flake = InputCheck("self", path, manifest.source.nar_hash if manifest else seen.nar_hash or "", seen.nar_hash)
     wrong = _wrong_flake(location, flake, seen, manifest)
     if wrong is not None:
@@ -45,7 +47,7 @@ def check(
     problems = []
     try:
         for locked in _locked(location, path):
-            look_at = _look(location, locked.store_path)
+            look_at = _look(location, locked.store_path, sizes.get(locked.store_path))
             inputs.append(InputCheck(locked.name, locked.store_path, locked.nar_hash.sri, look_at.nar_hash))
             wrong = _wrong_input(locked, look_at)
             if wrong is not None:
@@ -62,7 +64,7 @@ def _wrong_flake(
 ) -> Problem | None:
     if manifest is not None and flake.path != manifest.source.store_path:
         return Problem("EV401", f"the embedded flake is not {manifest.source.store_path}", flake.path)
-    if seen.problem == "unarchivable":
+    if seen.problem in ("unarchivable", "oversized"):
         return Problem("EV401", f"the embedded flake was altered: {seen.detail}", flake.path)
     if seen.nar_hash is None:
         return Problem("EV405", f"the embedded flake cannot be read: {seen.detail}", flake.path)
@@ -75,7 +77,7 @@ def _wrong_input(locked: LockedInput, seen: PathObservation) -> Problem | None:
     what = f"the locked input {locked.name}"
     if seen.problem == "missing":
         return Problem("EV405", f"{what} is not on this node", locked.store_path)
-    if seen.problem == "unarchivable":
+    if seen.problem in ("unarchivable", "oversized"):
         return Problem("EV402", f"{what} was altered: {seen.detail}", locked.store_path)
     if seen.nar_hash is None:
         return Problem("EV405", f"{what} cannot be read: {seen.detail}", locked.store_path)
@@ -100,8 +102,17 @@ def _locked(location: StoreLocation, flake: str) -> list[LockedInput]:
     return locked_inputs(data, location.store_dir)
 
 
-def _look(location: StoreLocation, path: str) -> PathObservation:
-    return look(PathTask(path=path, physical=str(location.physical(path)), store_dir=location.store_dir))
+def _look(location: StoreLocation, path: str, signed_size: int | None) -> PathObservation:
+    """Read no more of a tree than is signed, or, where nothing is, than what lies on the disk allows."""
+    return look(
+        PathTask(
+            path=path,
+            physical=str(location.physical(path)),
+            store_dir=location.store_dir,
+            limit=sys.maxsize if signed_size is None else signed_size,
+            doubted=signed_size is None,
+        )
+    )
 
 
 def _deserves(path: str, seen: str, store_dir: str) -> bool:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
+from ec_closure import nix32
+from ec_closure.nar.hash import hash_path
 from ec_verify.demo.attacks.attack import Attack
 from ec_verify.demo.store import Store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ec_closure.manifest import PathRecord
     from ec_verify.demo.node import Node
 
@@ -77,6 +82,32 @@ def another_system(node: Node) -> None:
     node.attacked = [system]
 
 
+def collect_link(node: Node) -> None:
+    """Optimise the store, and let one shared file outlive its paths, as between two collections."""
+    _lonely_link(node, b"once part of a path")
+
+
+def forge_link(node: Node) -> None:
+    """Leave a back door in `.links` under the hash of another file: the next path with that file gets it."""
+    link = _lonely_link(node, b"a file of the next release")
+    link.chmod(0o644)
+    link.write_bytes(b"a back door of equal size!")
+    link.chmod(0o444)
+    os.utime(link, (1, 1))
+    node.attacked = [f"/nix/store/.links/{link.name}"]
+
+
+def _lonely_link(node: Node, data: bytes) -> Path:
+    node.lab.programs.run(["nix-store", "--store", node.root, "--optimise"])
+    links = node.root / "nix/store/.links"
+    links.mkdir(mode=0o755, exist_ok=True)
+    file = links / "new"
+    file.write_bytes(data)
+    file.chmod(0o444)
+    os.utime(file, (1, 1))
+    return file.rename(links / nix32.encode(hash_path(file).hash.digest))
+
+
 def _record(node: Node, path: str) -> PathRecord:
     return node.release.manifest.paths[node.release.manifest.index()[path]]
 
@@ -103,6 +134,21 @@ ATTACKS = (
         "made the database forget a reference, so that the next garbage collection breaks the system",
         drop_reference,
         frozenset({"EV212"}),
+    ),
+    Attack(
+        "lonely-link",
+        "Link whose paths are gone",
+        "left a shared file of paths that were collected",
+        collect_link,
+        frozenset(),
+        verdict="passed",
+    ),
+    Attack(
+        "forged-link",
+        "Forged link of shared files",
+        "left a back door under the hash of a file that the next release may bring",
+        forge_link,
+        frozenset({"EV210"}),
     ),
     Attack(
         "bind-mount",
