@@ -442,7 +442,7 @@ class TestClosed:
             check=False,
         )
 
-        assert (1, True, False) == (ran.returncode, b"and 60 more" in ran.stdout, b"Traceback" in ran.stderr)
+        assert (1, True, False) == (ran.returncode, b"and 99 more" in ran.stdout, b"Traceback" in ran.stderr)
 
     def test_a_terminal_gets_colours_and_bars(self, node: Node) -> None:
         """And the same words."""

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ec_closure.store_db_audit import FlawKind
     from ec_verify.judge.case import Case
 
-# Clocks of small machines are set by the network, after the first paths were registered.
-_TOLERANCE = 86400
 # A table or index does nothing by itself, and the next Nix may bring it.
 _WEIGHTS: dict[FlawKind, Severity] = {"stranger": "info", "stray": "warn"}
 
@@ -91,8 +89,6 @@ class _Claims:
 
 def _origin(case: Case, row: PathInfo, record: PathRecord | None, claims: _Claims) -> Iterable[Finding]:
     name = base_name(row.path)
-    if row.registration_time > case.time + _TOLERANCE:
-        claims.add("was registered in the future", row.path)
     if row.deriver is not None and not _is_derivation(row.deriver, case.store_dir):
         yield case.finding("EV217", f"{name} was made by {row.deriver}, which is no derivation", row.path)
     if record is None:
