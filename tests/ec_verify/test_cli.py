@@ -25,7 +25,7 @@ SCRIPT = Path(sys.executable).with_name("ec-verify")
 PATH = "/nix/store/" + "0" * 32 + "-x"
 LOOKING = ("run", "scan", "source", "rebuild")
 COMMON = (*LOOKING, "explain", "closure", "status", "key", "clean")
-ALL = (*COMMON, "nar-hash", "self-test", "config", "demo")
+ALL = (*COMMON, "nar-hash", "self-test", "config", "policy", "demo")
 NEEDED = {"explain": [PATH], "nar-hash": ["."]}
 
 
@@ -41,7 +41,9 @@ class TestHelp:
         """A new one must not stay untested."""
         assert {*main._COMMANDS, *main._GROUPS} == set(ALL)
 
-    @pytest.mark.parametrize("arguments", [[], *([command] for command in ALL), ["config", "check"]])
+    @pytest.mark.parametrize(
+        "arguments", [[], *([command] for command in ALL), ["config", "check"], ["policy", "check"]]
+    )
     def test_each_command_explains_itself(self, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         """Usage on standard output, and success."""
         code = main.run([*arguments, "--help"])

@@ -28,7 +28,7 @@ SCRIPT = Path(sys.executable).with_name("ec-verify")
 PATH = "/nix/store/" + "0" * 32 + "-x"
 LOOKING = ("run", "scan", "source", "rebuild")
 COMMON = (*LOOKING, "explain", "closure", "status", "key", "clean")
-ALL = (*COMMON, "nar-hash", "self-test", "config", "demo")
+ALL = (*COMMON, "nar-hash", "self-test", "config", "policy", "demo")
 NEEDED = {"explain": [PATH], "nar-hash": ["."]}
 
 
