@@ -458,3 +458,27 @@ def _register(node: Node, what: str, *, name: str = "") -> str:
         node.path("library"),
     )
     return path
+
+
+class Recalls:
+    """A memory that recalls every path, whatever it is."""
+
+    def recall(self, todo: list[PathTask], _wanted: dict[str, str]) -> dict[str, PathObservation]:
+        """Recall all."""
+        return look_at_all(todo)
+
+
+def test_layers_are_looked_at_for_paths_that_are_not_read_again(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy in an upper layer may be as old as the memory of it."""
+    asked: set[str] = set()
+    real = observation.layers.observe
+
+    def note(location: StoreLocation, mounted: Any, current: str | None, tasks: list[PathTask]) -> Any:
+        asked.update(task.path for task in tasks)
+        return real(location, mounted, current, tasks)
+
+    monkeypatch.setattr(observation.layers, "observe", note)
+    running = Running(node.path("system"), None, None)
+    observe(StoreLocation(node.root), running, (node.signed.manifest,), memory=Recalls())  # type: ignore[arg-type]
+
+    assert {record.path for record in node.signed.manifest.paths} == asked

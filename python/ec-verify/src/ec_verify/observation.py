@@ -109,8 +109,8 @@ def observe(
     for task in todo:
         if task.path in recalled:
             advance(task.size)
-    todo = [replace(task, remember=memory is not None) for task in todo if task.path not in recalled]
-    looks = recalled | look_at_all(todo, advance=advance)
+    unread_yet = [replace(task, remember=memory is not None) for task in todo if task.path not in recalled]
+    looks = recalled | look_at_all(unread_yet, advance=advance)
     moment = _Moment(location, manifests, owner, rows, looks, problems, references=references)
     entries, partial = moment.settle(patience or Patience())
     entries, strange, unread = _beside(location, owner, entries)

@@ -104,7 +104,9 @@ def _look_into(
         where = next((one for one in known if os.path.lexists(one / name)), None)
         if where is not None and entry.mark != "whiteout":
             # Its metadata are those of the merged view, unless it was copied up; then that is the finding.
-            below[entry.path] = look(replace(wanted[name], physical=str(where / name), owner=None, ca=None))
+            below[entry.path] = look(
+                replace(wanted[name], physical=str(where / name), owner=None, ca=None, candidates=None)
+            )
         is_below = where is not None or (None if len(known) < len(lower) or not lower else False)
         seen.append(replace(entry, below=is_below))
     lost = [directory for directory, there in zip(made_of.lower, lower, strict=True) if there is None]
