@@ -90,6 +90,25 @@ def test_hard_links_of_an_optimised_store_do_not_hide_a_change(lab: Lab, node: N
     assert "EV201" in lab.verify(node).codes_of(node.path("linux-6.12.9"))
 
 
+def test_one_altered_file_behind_many_names_is_one_cause(lab: Lab, node: Node) -> None:
+    """As after a disk fault in an optimised store: one cause, which names the file in `.links`, and not one a path."""
+    store, shared = Store(node.root), [node.path("publisher-1.4"), node.path("tls.conf")]
+    # Equal bytes, so that both become one inode; then another byte, behind both names.
+    for path in shared:
+        store.overwrite(path, b"the same")
+    before = [cause for cause in lab.verify(node).report["causes"] if cause["code"] == "EV201"]
+    BY_NAME["optimised"].apply(node)
+    with store.thawed(shared[0]) as file:
+        file.write_bytes(b"not what it was")
+
+    (cause,) = [cause for cause in lab.verify(node).report["causes"] if cause["code"] == "EV201"]
+
+    assert [2] == [one["count"] for one in before]
+    assert ".links/" not in before[0]["message"]
+    assert (2, set(shared)) == (cause["count"], set(cause["paths"]))
+    assert "share an altered file, .links/" in cause["message"]
+
+
 def test_row_that_agrees_with_evil_bytes_changes_nothing(lab: Lab, node: Node) -> None:
     """The database is a claim: with and without an edited row the path is corrupt."""
     path = node.path("publisher-1.4")

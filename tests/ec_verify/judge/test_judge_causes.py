@@ -125,6 +125,37 @@ class TestGrouping:
         assert set().union(*AT_ONE_PATH.values(), *ANYWHERE.values()) <= KINDS.keys()
 
 
+class TestHardLinks:
+    """One file under many names."""
+
+    def test_paths_that_share_an_altered_file_are_one_cause(self, scene: Scene, names: type[Names]) -> None:
+        """And an altered path that does not share it is another."""
+        for path in (names.library, names.tool, names.system):
+            scene.look(path, nar_hash=names.sri("evil"))
+        link = "0" * 52
+        scene.observe(shared={names.library: (link,), names.tool: (link,)})
+
+        found = {cause.count: cause.message for cause in scene.judge().causes}
+
+        assert {1, 2} == found.keys()
+        assert found[2].endswith(f": these paths share an altered file, .links/{link}")
+        assert ".links" not in found[1]
+
+    def test_too_many_altered_files_are_one_cause_again(self, scene: Scene, names: type[Names]) -> None:
+        """A disk that dies altogether is not told file by file."""
+        shared = {}
+        for number in range(50):
+            path = names.store_path(f"part-{number}")
+            shared[path] = (f"{number // 2:052}",)
+        records = [names.record(path) for path in shared]
+        other = names.manifest_of(records, system=next(iter(shared)), version=4)
+        for path in shared:
+            scene.add(path=path, nar_hash=names.sri("evil"))
+        scene.trust(others=(other,)).observe(shared=shared)
+
+        assert [50] == [cause.count for cause in scene.judge().causes if cause.code == "EV201"]
+
+
 class TestReach:
     """How much of the system a cause reaches."""
 

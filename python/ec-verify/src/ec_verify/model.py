@@ -62,6 +62,7 @@ class Observation:
     itself and with what lies beside the paths. *partial* says why not all was looked at. *database* is what the store
     database holds beside its rows, *layers* what the store directory is made of, *written* what
     the upper layer of an overlay root holds. *searched* tells whether bytes were searched for references.
+    *shared* names, for altered paths, the entries of `.links` that were altered and that they share with others.
     """
 
     running: Running
@@ -76,6 +77,7 @@ class Observation:
     layers: StoreLayers = field(default_factory=StoreLayers)
     written: UpperLayer = field(default_factory=UpperLayer)
     searched: bool = False
+    shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from ec_verify.model import Evaluation, Problem, Rebuild, Recall
 from ec_verify.observe import running
 from ec_verify.rebuild.plan import plan
 from ec_verify.rebuild.run import rebuild
+from ec_verify.scan.shared import altered_links
 from ec_verify.selftest import self_test
 from ec_verify.source.evaluate import evaluate, limits_of
 
@@ -109,6 +110,7 @@ def run(settings: Settings, request: Request, progress: Progress, memory: Keeper
                 memory=memory,
                 read_all=request.read_all or searched or request.level in ("rebuild", "full"),
             )
+        observed = replace(observed, shared=altered_links(location, manifests, observed.paths))
         # 4. Source, 5. Rebuild
         evaluation, rebuilt, version = _source_and_rebuild(settings, request, trust, observed, progress)
         moved = watch.moved(location, manifests, before, observed, rules)

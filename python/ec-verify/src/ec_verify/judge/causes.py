@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ec_closure.findings import KINDS
 from ec_closure.report import Cause
+from ec_verify.text import clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,9 +29,11 @@ _ROW = ("EV211", "EV212")
 AT_ONE_PATH: dict[str, frozenset[str]] = {
     # A mount: everything below it is another file system's.
     "EV303": frozenset({"EV201", "EV202", *_METADATA, "EV206", "EV207", "EV210", *_ROW, "EV213", "EV401", "EV402"}),
+    # Somebody wrote over the image: what is seen is the upper layer.
+    "EV318": frozenset({"EV201", "EV202", *_METADATA, "EV210", *_ROW, "EV218", "EV219", "EV401", "EV402"}),
     # Altered or missing bytes. Set-ID bits and capabilities are a back door of their own.
     "EV202": frozenset({*_ROW, "EV302", "EV304", "EV305", "EV306", "EV401", "EV402"}),
-    "EV201": frozenset({*_METADATA, "EV210", *_ROW, "EV401", "EV402"}),
+    "EV201": frozenset({*_METADATA, "EV210", *_ROW, "EV218", "EV219", "EV401", "EV402"}),
     # A registered stranger.
     "EV208": frozenset({*_METADATA, "EV210", *_ROW}),
     # Another system: what was booted, is named by the kernel's command line, or is next.
@@ -48,8 +51,9 @@ ANYWHERE: dict[str, frozenset[str]] = {
 _ALTERED = frozenset({"EV201", "EV202", "EV210", "EV303"})
 _DIFFERENCES = frozenset({"EV501", "EV504"})
 # Each build that does not reproduce has its own reason, as long as somebody can look at each.
-_MAX_DERIVATIONS = 20
+_MAX_APART = 20
 _MAX_PATHS = 10
+_MAX_MESSAGE = 900
 
 
 @dataclass
@@ -111,11 +115,15 @@ def _cause(case: Case, paths: tuple[PathJudgement, ...], group: Group) -> Cause:
         affected = len(_dependents(case.manifest, places) - places)
     elif first.code in _DIFFERENCES:
         affected = _inheriting(case, paths, set(named))
+    message = first.message
+    link = _links(case, group.own).get(_place(case, first)) if first.code == "EV201" else None
+    if link is not None and len(group.own) > 1:
+        message = f"{clip(message, _MAX_MESSAGE)}: these paths share an altered file, .links/{link}"
     return Cause(
         code=first.code,
         severity=first.severity,
         title=KINDS[first.code].title,
-        message=first.message,
+        message=message,
         hint=first.hint,
         count=len(group.own),
         paths=tuple(named[:_MAX_PATHS]),
@@ -148,10 +156,23 @@ def _keys(case: Case, findings: list[Finding]) -> list[tuple[str, ...]]:
         if one.code in _DIFFERENCES and one.path in derivers:
             differing[one.severity].add(derivers[one.path])
     keys: list[tuple[str, ...]] = []
+    links = _links(case, findings)
     for one in findings:
-        apart = one.code in _DIFFERENCES and len(differing[one.severity]) <= _MAX_DERIVATIONS
+        if one.code == "EV201" and (link := links.get(_place(case, one))) is not None:
+            keys.append((one.code, one.severity, link))
+            continue
+        apart = one.code in _DIFFERENCES and len(differing[one.severity]) <= _MAX_APART
         keys.append((one.code, one.severity, derivers.get(one.path or "", "") if apart else ""))
     return keys
+
+
+def _links(case: Case, findings: list[Finding]) -> dict[str, str]:
+    """Return the altered file that each altered path shares with others: the one that most of them share."""
+    shared = case.observation.shared
+    altered = {_place(case, one) for one in findings if one.code == "EV201"} & shared.keys()
+    counts = Counter(name for path in altered for name in shared[path])
+    chosen = {path: max(shared[path], key=lambda name: (counts[name], name)) for path in altered if shared[path]}
+    return chosen if len(set(chosen.values())) <= _MAX_APART else {}
 
 
 def _wanted_first(case: Case, paths: list[str]) -> list[str]:
