@@ -95,7 +95,7 @@ def test_altered_copy_is_told_beside_its_bytes(scene: Scene, names: type[Names])
     scene.look(names.tool, nar_hash=names.sri("evil"))
     scene.observe(layers=StoreLayers(upper=(UpperEntry(names.tool, "file", below=True),)))
 
-    assert [("EV201", "fail"), ("EV318", "fail")] == weights(scene)
+    assert [("EV318", "fail"), ("EV201", "fail")] == weights(scene)
 
 
 def test_entries_above_other_paths_are_no_finding(scene: Scene, names: type[Names]) -> None:
