@@ -42,7 +42,8 @@ class TestHelp:
         assert {*main._COMMANDS, *main._GROUPS} == set(ALL)
 
     @pytest.mark.parametrize(
-        "arguments", [[], *([command] for command in ALL), ["config", "check"], ["policy", "check"]]
+        "arguments",
+        [[], *([command] for command in ALL), ["config", "check"], ["policy", "check"], ["policy", "explain"]],
     )
     def test_each_command_explains_itself(self, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         """Usage on standard output, and success."""
