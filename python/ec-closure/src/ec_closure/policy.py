@@ -196,7 +196,7 @@ def decode(data: bytes, *, what: str = "policy.toml") -> Policy:
         raise LimitError(f"{len(data)} bytes where at most {MAX_BYTES} are accepted", place=what)
     try:
         policy = msgspec.toml.decode(data, type=Policy)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, ValueError) as error:
         message, place = explain(error, what)
         raise PolicyError(message, place=place, hint="docs/policy.md lists every key") from error
     except RecursionError:

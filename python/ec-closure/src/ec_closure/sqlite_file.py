@@ -6,6 +6,7 @@ left (pitfall P35). Three ways are tried, the most faithful first.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -13,15 +14,12 @@ import sqlite3
 import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import quote
-
-if TYPE_CHECKING:
-    import contextlib
 
 _WAIT_SECONDS: Final = 10.0
 _COPY_ATTEMPTS: Final = 5
-_MAX_VALUE: Final = 64 * 1024 * 1024
+_MAX_VALUE: Final = 16 << 20
 _LOGS: Final = ("-wal", "-journal")
 _BESIDE: Final = (*_LOGS, "-shm")
 # O_NONBLOCK: a fifo in the place of a file would be waited for until somebody writes.
@@ -39,8 +37,8 @@ def open_read_only(path: Path, cleanup: contextlib.ExitStack) -> sqlite3.Connect
     3. If there is a log with content, a private copy of database and log, on which SQLite can finish what the log
     holds.
 
-    The schema is not trusted: none of its functions run, and a value has at most 64 MiB. What is no regular file is
-    refused before SQLite opens it; SQLite opens by name, so that a swap in between is not noticed. Raises
+    The schema is not trusted: none of its functions run, and a value has at most 16 MiB, for a damaged one may lead in
+    a circle and have no end. What is no regular file is refused before SQLite opens it; SQLite opens by name, so that a swap in between is not noticed. Raises
     `sqlite3.Error` and `OSError`.
     """
     os.close(open_file(path))  # gives the plain reason where SQLite only says "unable to open"
@@ -54,6 +52,15 @@ def open_read_only(path: Path, cleanup: contextlib.ExitStack) -> sqlite3.Connect
     if not any(_has_content(log) for log in _logs(path)):
         return _connect(path, "mode=ro&immutable=1", cleanup)
     return _connect(_private_copy(path, cleanup), "mode=rw", cleanup)
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of the database at *path* with its log. Raises `OSError`."""
+    sizes = [path.stat().st_size]
+    for log in _logs(path):
+        with contextlib.suppress(FileNotFoundError):
+            sizes.append(log.stat().st_size)
+    return sum(sizes)
 
 
 def open_file(path: Path) -> int:
@@ -94,6 +101,9 @@ def _connect(path: Path, options: str, cleanup: contextlib.ExitStack) -> sqlite3
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_VALUE)
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA query_only = ON")
+        # What SQLite's authors advise for files of strangers: look at cells before using them, and read, not map.
+        connection.execute("PRAGMA cell_size_check = ON")
+        connection.execute("PRAGMA mmap_size = 0")
         # Nothing was opened so far: SQLite reads the file, and finds out whether it can, with the first query.
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except BaseException:

@@ -14,22 +14,24 @@ import json
 import os
 import sqlite3
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from operator import attrgetter
+from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 import msgspec
 
+from ec_closure.decoding import excerpt
 from ec_closure.errors import LocalError
 from ec_closure.hashes import Hash, HashError
+from ec_closure.sqlite_bounds import Bounds
 from ec_closure.sqlite_file import open_file, open_read_only
 from ec_closure.store_db_audit import Audit, audit
 from ec_closure.store_path import STORE_DIR, StorePath, StorePathError, full_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
     from types import TracebackType
 
 OLDEST_SCHEMA: Final = 10
@@ -37,6 +39,8 @@ NEWEST_SCHEMA: Final = 10
 """The schemas that are understood; Nix has written 10 since version 2.0."""
 
 _MAX_SCHEMA: Final = 32  # bytes of the file that holds the version
+_PATHS_AT_ONCE: Final = 10_000
+_MADE_BY: Final = "SELECT type, sql FROM sqlite_master WHERE name = ?"
 _TABLES: Final = {
     "ValidPaths": {"id", "path", "hash", "registrationTime", "deriver", "narSize", "ultimate", "sigs", "ca"},
     "Refs": {"referrer", "reference"},
@@ -119,6 +123,7 @@ class StoreDatabase:
         self._store_dir = store_dir
         self._pattern = full_path(store_dir)
         self._cleanup = cleanup
+        self._bounds = Bounds(connection, Path(place))
 
     @classmethod
     def open(cls, state_dir: Path, *, store_dir: str = STORE_DIR) -> Self:
@@ -161,22 +166,20 @@ class StoreDatabase:
             if len(rows) > 1:
                 self._fail("it is registered twice", path)
             row = rows[0]
-            return self._info(
-                row, sorted(self._path(found) for (found,) in self._connection.execute(_REFERENCES, [row[0]]))
-            )
+            return self._info(row, sorted(self._path(found) for (found,) in self._ask(_REFERENCES, row[0])))
 
     def valid_paths(self) -> list[str]:
         """Return all valid paths, sorted."""
         with self._reading():
-            found = sorted(self._path(path) for (path,) in self._connection.execute("SELECT path FROM ValidPaths"))
+            # From the table, as `all_infos`: an index could name others.
+            found = sorted(self._path(path) for (path,) in self._ask("SELECT path FROM ValidPaths NOT INDEXED"))
         self._refuse_twins(found)
         return found
 
     def all_infos(self) -> dict[str, PathInfo]:
         """Return what is known of every valid path, by path and sorted: two queries, however many paths."""
         with self._reading():
-            rows = self._connection.execute(_ROWS).fetchall()
-            groups = self._connection.execute(_GROUPS).fetchall()
+            rows, groups = self._ask(_ROWS), self._ask(_GROUPS)
             referred = dict(zip((referrer for referrer, _ in groups), self._references(groups), strict=True))
             infos = self._infos(rows, [referred.pop(row[0], []) for row in rows])
             if referred:
@@ -192,7 +195,7 @@ class StoreDatabase:
         rows: list[tuple[Any, ...]] = []
         references: list[list[Any]] = []
         with self._reading():
-            level = self._connection.execute(_INFO + " WHERE path = ?", [path]).fetchall()
+            level = self._ask(_INFO + " WHERE path = ?", path)
             if not level:
                 raise InvalidPathError(
                     f"{path} is not valid in this store", place=self._place, hint="is this the right store?"
@@ -207,14 +210,19 @@ class StoreDatabase:
                 references += found
                 new = set(chain.from_iterable(found)) - seen
                 seen |= new
-                level = self._connection.execute(_BY_ID, [msgspec.json.encode(list(new)).decode()]).fetchall()
+                level = self._ask(_BY_ID, msgspec.json.encode(list(new)).decode())
             return self._infos(rows, references)
 
     def referrers_closure(self, paths: Iterable[str]) -> set[str]:
         """Return those of *paths* that are valid, and all that refer to them, directly or not."""
+        found: set[str] = set()
+        wanted = iter(paths)
         with self._reading():
-            found = self._connection.execute(_REFERRERS, [json.dumps(list(paths))])
-            return {self._path(path) for (path,) in found}
+            # Some at a time: as every value, the question has a limited length.
+            while some := list(islice(wanted, _PATHS_AT_ONCE)):
+                self._bounds.begin()
+                found.update(self._path(path) for (path,) in self._ask(_REFERRERS, json.dumps(some)))
+        return found
 
     def audit(self) -> Audit:
         """Return what is wrong with the database beside its rows, and which outputs it gives derivations."""
@@ -248,6 +256,7 @@ class StoreDatabase:
         """
         collected = gc.isenabled()
         with _typed(self._place):
+            self._bounds.begin()
             self._connection.execute("BEGIN")
             gc.disable()
             try:
@@ -257,6 +266,9 @@ class StoreDatabase:
                     gc.enable()
                 if self._connection.in_transaction:  # SQLite ends it by itself after some errors
                     self._connection.execute("ROLLBACK")
+
+    def _ask(self, question: str, *parameters: object) -> list[tuple[Any, ...]]:
+        return self._bounds.rows(self._connection.execute(question, parameters))
 
     def _references(self, rows: list[tuple[Any, ...]]) -> list[list[Any]]:
         """Return the identities that each of *rows* refers to."""
@@ -366,8 +378,9 @@ def _check_version(file: Path) -> None:
 
 def _check_tables(connection: sqlite3.Connection, place: str) -> None:
     for table, expected in _TABLES.items():
-        kind = connection.execute("SELECT type FROM sqlite_master WHERE name = ?", [table]).fetchone()
-        if kind != ("table",):
+        kind, made_by = connection.execute(_MADE_BY, [table]).fetchone() or ("", "")
+        # A virtual table has the type of a real one; its rows come from a module of SQLite, not from the file's pages.
+        if kind != "table" or not str(made_by).startswith("CREATE TABLE "):
             raise StoreSchemaError(f"there is no table {table}", place=place, hint="is this a Nix store's database?")
         columns = {row[1]: row[2].lower() for row in connection.execute(f"PRAGMA table_info({table})")}
         if missing := sorted(expected - columns.keys()):
@@ -383,8 +396,8 @@ def _typed(place: str) -> Iterator[None]:
     """Turn what SQLite and the file system raise into errors with a place."""
     try:
         yield
-    except sqlite3.Error as error:
-        raise StoreDatabaseError(f"SQLite says: {error}", place=place) from error
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes the file in its message
+        raise StoreDatabaseError(f"SQLite says: {excerpt(str(error))}", place=place) from error
     except OSError as error:
         message = (error.strerror or str(error)).lower()
         raise StoreDatabaseError(message, place=os.fspath(error.filename or place)) from error

@@ -183,7 +183,7 @@ def decode(data: bytes, *, what: str = "verify.toml") -> Config:
         config = msgspec.toml.decode(data, type=Config)
     except RecursionError:
         raise ConfigError("nested too deep", place=what) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, ValueError) as error:
         message, place = explain(error, what)
         raise ConfigError(message, place=place, hint="docs/configuration.md lists every key") from error
     try:

@@ -1,0 +1,17 @@
+"""Every reader that is put under fire, by name."""
+
+from __future__ import annotations
+
+from tests.fuzz.targets import derivation, manifest, nar, narinfo, nix_text, settings, signed, store_db, trust
+
+NAMED = (
+    nar.NAR, narinfo.NARINFO, derivation.DERIVATION, manifest.MANIFEST, signed.DSSE, trust.TUF, store_db.STORE_DB,
+)  # fmt: skip
+"""The formats that come from the network or from a disk that somebody else may have written."""
+
+OTHERS = (
+    signed.REPORT, settings.POLICY, settings.CONFIG, nix_text.LOCK, nix_text.NIX32, nix_text.HASH, nix_text.ADDRESS,
+    nix_text.STORE_PATH, nix_text.KEY, nix_text.EVENTS, nix_text.MOUNTS,
+)  # fmt: skip
+
+TARGETS = {target.name: target for target in (*NAMED, *OTHERS)}
