@@ -7,13 +7,14 @@ so that its memory is its own.
 from __future__ import annotations
 
 import argparse
-import atexit
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 from tests.fuzz import corpus, engine
 
@@ -29,7 +30,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help="readers, or a file to fire once; all when none")
     parser.add_argument("--runs", type=int, default=20_000, help="inputs for each [20000]")
-    parser.add_argument("--engine", choices=sorted(engine.ENGINES), default="mutate")
+    parser.add_argument("--engine", choices=engine.ENGINES, default="mutate")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "ec-fuzz", help="for what breaks")
     parser.add_argument("--input", type=Path, help="fire this file alone, and show what happens")
@@ -74,13 +75,22 @@ def _alone(options: argparse.Namespace) -> int:
             from tests.fuzz.targets import TARGETS
     else:
         from tests.fuzz.targets import TARGETS
-    watch = engine.Watch(TARGETS[name], options.engine, options.keep)
-    if options.engine == "atheris":
-        # libFuzzer ends the process itself.
-        atexit.register(_tell, watch)
-        with tempfile.TemporaryDirectory(prefix="ec-fuzz-corpus-") as directory:
-            engine.atheris(TARGETS[name], options.runs, options.seed, real, watch, corpus=Path(directory))
-    engine.ENGINES[options.engine](TARGETS[name], options.runs, options.seed, real, watch)
+    target = TARGETS[name]
+    watch = engine.Watch(target, options.engine, options.keep)
+    match options.engine:
+        case "mutate":
+            engine.mutate(target, options.runs, options.seed, real, watch)
+        case "hypothesis":
+            engine.hypothesis(target, options.runs, options.seed, real, watch)
+        case _:
+            with tempfile.TemporaryDirectory(prefix="ec-fuzz-corpus-") as directory:
+                place = Path(directory)
+
+                def end() -> NoReturn:
+                    shutil.rmtree(place)
+                    os._exit(_tell(watch))
+
+                engine.atheris(target, options.runs, options.seed, real, watch, corpus=place, end=end)
     return _tell(watch)
 
 
@@ -88,8 +98,6 @@ def _tell(watch: engine.Watch) -> int:
     outcome = watch.finish()
     sys.stdout.write(outcome.row() + "\n")
     sys.stdout.flush()
-    if outcome.failures and watch.outcome.engine == "atheris":
-        os._exit(1)
     return int(bool(outcome.failures))
 
 

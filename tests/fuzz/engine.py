@@ -16,7 +16,7 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tests.fuzz.mutate import MAX_LENGTH, corrupt
 
@@ -163,11 +163,10 @@ def hypothesis(target: Target, runs: int, seed: int, real: Sequence[bytes], watc
     fire()
 
 
-def atheris(target: Target, runs: int, seed: int, real: Sequence[bytes], watch: Watch, *, corpus: Path) -> None:
-    """Let atheris follow the coverage of our packages and of what reads TOML and JSON for them. Does not return.
-
-    The process ends inside libFuzzer: *watch* is asked for its outcome by whoever registered `atexit`.
-    """
+def atheris(
+    target: Target, runs: int, seed: int, real: Sequence[bytes], watch: Watch, *, corpus: Path, end: Callable[[], NoReturn]
+) -> NoReturn:
+    """Let atheris follow the coverage of our packages. *end* is called after the last input; libFuzzer does not return."""
     import atheris as library
 
     random = Random(seed)  # noqa: S311
@@ -187,9 +186,15 @@ def atheris(target: Target, runs: int, seed: int, real: Sequence[bytes], watch: 
             changed = library.Mutate(data, most)
         return changed[:most]
 
-    flags = [f"-runs={runs}", f"-seed={seed or 1}", f"-max_len={MAX_LENGTH}", "-rss_limit_mb=0", "-timeout=0", "-print_final_stats=0"]
-    library.Setup([sys.argv[0], *flags, "-verbosity=0", str(corpus)], watch.fire, custom_mutator=change)
+    def fire(data: bytes) -> None:
+        watch.fire(data)
+        if watch.outcome.runs >= runs:
+            end()
+
+    flags = [f"-seed={seed or 1}", f"-max_len={MAX_LENGTH}", "-rss_limit_mb=0", "-timeout=0", "-print_final_stats=0"]
+    library.Setup([sys.argv[0], *flags, "-verbosity=0", str(corpus)], fire, custom_mutator=change)
     library.Fuzz()
+    end()
 
 
-ENGINES: dict[str, Callable[..., None]] = {"mutate": mutate, "hypothesis": hypothesis, "atheris": atheris}
+ENGINES = ("mutate", "hypothesis", "atheris")

@@ -124,7 +124,7 @@ def twist_json(random: Random, data: bytes) -> bytes:
     """Return the JSON document *data* with one place changed; what is none comes back as it was."""
     try:
         document = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return data
     return json.dumps(twist_value(random, document), ensure_ascii=random.random() < 0.5).encode(errors="surrogatepass")
 

@@ -62,7 +62,7 @@ def _twist(random: Random, data: bytes) -> bytes:
     try:
         raw = zstandard.ZstdDecompressor().decompress(data) if data.startswith(_MAGIC) else data
         twisted = _spell(twist_value(random, msgspec.json.decode(raw)))
-    except (zstandard.ZstdError, msgspec.MsgspecError, ValueError, OverflowError):
+    except (zstandard.ZstdError, msgspec.MsgspecError, ValueError, OverflowError, RecursionError, MemoryError):
         return data
     return _FRAME.compress(twisted) if data.startswith(_MAGIC) else twisted
 

@@ -95,7 +95,7 @@ def _twist_envelope(random: Random, data: bytes) -> bytes:
         payload = twist_json(random, base64.b64decode(document["payload"]))
         document["payload"] = base64.b64encode(payload).decode()
         return msgspec.json.encode(twist_value(random, document) if random.random() < 0.2 else document)
-    except (KeyError, TypeError, ValueError, IndexError):
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError, IndexError, RecursionError):
         return data
 
 

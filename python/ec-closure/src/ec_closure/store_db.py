@@ -171,7 +171,6 @@ class StoreDatabase:
     def valid_paths(self) -> list[str]:
         """Return all valid paths, sorted."""
         with self._reading():
-            # From the table, as `all_infos`: an index could name others.
             found = sorted(self._path(path) for (path,) in self._ask("SELECT path FROM ValidPaths NOT INDEXED"))
         self._refuse_twins(found)
         return found
@@ -215,11 +214,9 @@ class StoreDatabase:
 
     def referrers_closure(self, paths: Iterable[str]) -> set[str]:
         """Return those of *paths* that are valid, and all that refer to them, directly or not."""
-        found: set[str] = set()
-        wanted = iter(paths)
+        found, wanted = set[str](), iter(paths)
         with self._reading():
-            # Some at a time: as every value, the question has a limited length.
-            while some := list(islice(wanted, _PATHS_AT_ONCE)):
+            while some := list(islice(wanted, _PATHS_AT_ONCE)):  # as every value, the question has a limited length
                 self._bounds.begin()
                 found.update(self._path(path) for (path,) in self._ask(_REFERRERS, json.dumps(some)))
         return found
@@ -379,8 +376,8 @@ def _check_version(file: Path) -> None:
 def _check_tables(connection: sqlite3.Connection, place: str) -> None:
     for table, expected in _TABLES.items():
         kind, made_by = connection.execute(_MADE_BY, [table]).fetchone() or ("", "")
-        # A virtual table has the type of a real one; its rows come from a module of SQLite, not from the file's pages.
         if kind != "table" or not str(made_by).startswith("CREATE TABLE "):
+            # Virtual tables are none either: a module of SQLite makes up their rows.
             raise StoreSchemaError(f"there is no table {table}", place=place, hint="is this a Nix store's database?")
         columns = {row[1]: row[2].lower() for row in connection.execute(f"PRAGMA table_info({table})")}
         if missing := sorted(expected - columns.keys()):
