@@ -70,11 +70,11 @@ def documents(target: Target, random: Random, real: Sequence[bytes] = ()) -> Ite
             pool[random.randrange(len(real), len(pool))] = target.make(random)
         data = random.choice(pool)
         kind = random.random()
-        if kind < 0.45:  # noqa: PLR2004 - shares that find most
+        if kind < 0.45:
             for _ in range(random.choice((1, 1, 1, 2, 3))):
                 data = target.twist(random, data)
-        if kind > 0.3:  # noqa: PLR2004
-            for _ in range(random.choice((1, 1, 2, 4)) if kind < 0.95 else 0):  # noqa: PLR2004
+        if kind > 0.3:
+            for _ in range(random.choice((1, 1, 2, 4)) if kind < 0.95 else 0):
                 data = corrupt(random, data, pool, target.words)
         yield data[:MAX_LENGTH]
 
@@ -134,7 +134,7 @@ def _too_slow(_number: int, _frame: FrameType | None) -> None:
 
 def mutate(target: Target, runs: int, seed: int, real: Sequence[bytes], watch: Watch) -> None:
     """Fire *runs* inputs that follow from *seed*."""
-    inputs = documents(target, Random(seed), real)  # noqa: S311 - reproducible, not secret
+    inputs = documents(target, Random(seed), real)
     for _ in range(runs):
         watch.fire(next(inputs))
 
@@ -145,18 +145,22 @@ def hypothesis(target: Target, runs: int, seed: int, real: Sequence[bytes], watc
     from hypothesis import seed as seeded
     from hypothesis import strategies as st
 
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     pool = [*real, *(target.make(random) for _ in range(_POOL))]
     edits = st.lists(st.tuples(st.booleans(), st.integers(0, 2**32 - 1)), max_size=5)
 
     @seeded(seed)
     @settings(
-        max_examples=runs, deadline=None, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+        max_examples=runs,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
     )
     @given(st.sampled_from(pool) | st.binary(max_size=200), edits)
     def fire(data: bytes, changes: list[tuple[bool, int]]) -> None:
         for twisted, number in changes:
-            draw = Random(number)  # noqa: S311
+            draw = Random(number)
             data = target.twist(draw, data) if twisted else corrupt(draw, data, pool, target.words)
         watch.fire(data[:MAX_LENGTH])
 
@@ -164,23 +168,30 @@ def hypothesis(target: Target, runs: int, seed: int, real: Sequence[bytes], watc
 
 
 def atheris(
-    target: Target, runs: int, seed: int, real: Sequence[bytes], watch: Watch, *, corpus: Path, end: Callable[[], NoReturn]
+    target: Target,
+    runs: int,
+    seed: int,
+    real: Sequence[bytes],
+    watch: Watch,
+    *,
+    corpus: Path,
+    end: Callable[[], NoReturn],
 ) -> NoReturn:
     """Let atheris follow the coverage of our packages. *end* is called after the last input; libFuzzer does not return."""
     import atheris as library
 
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     corpus.mkdir(parents=True, exist_ok=True)
     pool = [*real, *(target.make(random) for _ in range(_POOL))]
     for number, document in enumerate(pool):
         (corpus / f"seed-{number}").write_bytes(document)
 
     def change(data: bytes, most: int, number: int) -> bytes:
-        draw = Random(number)  # noqa: S311
+        draw = Random(number)
         kind = draw.random()
-        if kind < 0.35:  # noqa: PLR2004
+        if kind < 0.35:
             changed = target.twist(draw, data)
-        elif kind < 0.7:  # noqa: PLR2004
+        elif kind < 0.7:
             changed = corrupt(draw, data, pool, target.words)
         else:
             changed = library.Mutate(data, most)

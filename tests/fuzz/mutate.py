@@ -11,8 +11,36 @@ if TYPE_CHECKING:
     from random import Random
 
 MAX_LENGTH = 1 << 16
-_EDGES = (0, 1, 7, 8, 9, 127, 128, 255, 256, 65535, 1 << 31, (1 << 31) - 1, 1 << 32, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
-_NUMBERS = (b"0", b"-1", b"1", b"00", b"1e9", b"9007199254740993", b"18446744073709551616", b"9" * 30, b"9" * 5000, b"1.5")
+_EDGES = (
+    0,
+    1,
+    7,
+    8,
+    9,
+    127,
+    128,
+    255,
+    256,
+    65535,
+    1 << 31,
+    (1 << 31) - 1,
+    1 << 32,
+    (1 << 63) - 1,
+    1 << 63,
+    (1 << 64) - 1,
+)
+_NUMBERS = (
+    b"0",
+    b"-1",
+    b"1",
+    b"00",
+    b"1e9",
+    b"9007199254740993",
+    b"18446744073709551616",
+    b"9" * 30,
+    b"9" * 5000,
+    b"1.5",
+)
 _DIGITS = re.compile(rb"[0-9]+")
 _TEXTS = (
     "", " ", "\n", "\0", "\x1b[2J", "\u202e", "é", "\U0001f600", "\x85", "\u2028", "a" * 300, "/nix/store", "..", "sha256-",
@@ -39,7 +67,11 @@ def _flip(random: Random, data: bytes, _others: Sequence[bytes], _words: Sequenc
 
 def _set(random: Random, data: bytes, _others: Sequence[bytes], _words: Sequence[bytes]) -> bytes:
     at = random.randrange(len(data) + 1)
-    return data[:at] + random.choice((b"\0", b"\xff", b"\x80", b'"', b"\n", b" ", b"\\", b"/", b"-", b"=", b"("))+ data[at + 1 :]
+    return (
+        data[:at]
+        + random.choice((b"\0", b"\xff", b"\x80", b'"', b"\n", b" ", b"\\", b"/", b"-", b"=", b"("))
+        + data[at + 1 :]
+    )
 
 
 def _span(random: Random, data: bytes) -> tuple[int, int]:

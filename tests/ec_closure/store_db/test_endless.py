@@ -26,10 +26,11 @@ _MANY = 3000
 def _filled(state: State) -> None:
     """Give the tables so many rows that they are trees of pages, and write them into the one file."""
     path = "'/nix/store/' || printf('%032d', i) || '-p'"
-    numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {_MANY})"
+    row = f"i, {path}, 'sha256:' || printf('%064d', 0), 1, NULL, 120, 0, NULL, NULL"
+    numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {_MANY})"  # noqa: S608 - ours
     state.writer.executescript(
-        f"{numbers} INSERT INTO ValidPaths SELECT i, {path}, 'sha256:' || printf('%064d', 0), 1, NULL, 120, 0, NULL, NULL"  # noqa: S608
-        f" FROM n; {numbers} INSERT INTO Refs SELECT i, i FROM n; PRAGMA wal_checkpoint(TRUNCATE);"
+        f"{numbers} INSERT INTO ValidPaths SELECT {row} FROM n; {numbers} INSERT INTO Refs SELECT i, i FROM n;"  # noqa: S608 - ours
+        "PRAGMA wal_checkpoint(TRUNCATE);"
     )
     state.writer.close()
 
@@ -74,7 +75,12 @@ QUESTIONS: dict[str, Callable[[StoreDatabase], object]] = {
 
 @pytest.mark.parametrize(
     ("table", "question"),
-    [*(("ValidPaths", question) for question in QUESTIONS), ("Refs", "all"), ("Refs", "closure"), ("Refs", "referrers")],
+    [
+        *(("ValidPaths", question) for question in QUESTIONS),
+        ("Refs", "all"),
+        ("Refs", "closure"),
+        ("Refs", "referrers"),
+    ],
 )
 def test_a_tree_without_end_is_refused_soon(state: State, table: str, question: str) -> None:
     """A file of some hundred KiB claims more rows than there are atoms; little of it is read and kept."""
@@ -132,5 +138,5 @@ def test_a_complaint_of_sqlite_in_no_encoding_is_an_error_with_a_place(state: St
     state.writer.close()
     data = state.file.read_bytes()
     state.file.write_bytes(data.replace(b"CREATE TABLE Refs (", b"CREATE TABLE Re\xff\xfe("))
-    with pytest.raises(StoreDatabaseError, match="db.sqlite: "):
+    with pytest.raises(StoreDatabaseError, match="SQLite says: "):
         state.open()

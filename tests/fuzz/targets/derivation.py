@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ec_closure.derivation import Derivation, DerivationError, Output
 from tests.fuzz.mutate import twist_pieces
 from tests.fuzz.target import Target, hold
+
+from ec_closure.derivation import Derivation, DerivationError, Output
 
 if TYPE_CHECKING:
     from random import Random
@@ -56,7 +57,7 @@ def _make(random: Random) -> bytes:
     some = random.randrange(4)
     return Derivation(
         outputs={name: _output(random) for name in sorted(random.sample(_NAMES, random.randrange(1, 4)))},
-        input_drvs={path: ("out",) for path in sorted({_path(random, ".drv") for _ in range(some)})},
+        input_drvs=dict.fromkeys(sorted({_path(random, ".drv") for _ in range(some)}), ("out",)),
         input_srcs=tuple(sorted({_path(random) for _ in range(some)})),
         system=random.choice(("x86_64-linux", "builtin", "\udcff")),
         builder="/bin/sh",

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import zstandard
+from tests.fuzz.mutate import twist_value
+from tests.fuzz.target import Target, hold
 
 from ec_closure import canonical, manifest
 from ec_closure.errors import BadInputError
-from tests.fuzz.mutate import twist_value
-from tests.fuzz.target import Target, hold
 
 if TYPE_CHECKING:
     from random import Random

@@ -5,12 +5,13 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from tests.fuzz.mutate import twist_pieces
+from tests.fuzz.target import Target, hold
+
 from ec_closure.nar import tokens
 from ec_closure.nar.errors import NarError
 from ec_closure.nar.reader import NarLimits, read
 from ec_closure.nar.tree import Dir, File, Link, Tree, read_tree, write_tree
-from tests.fuzz.mutate import twist_pieces
-from tests.fuzz.target import Target, hold
 
 if TYPE_CHECKING:
     from random import Random
@@ -42,7 +43,8 @@ def _read(data: bytes) -> None:
     hold(write_tree(tree) == data, "accepted, but not the archive of its tree")
     if len(data) < 1000:
         hold(
-            read_tree(cast("BinaryIO", _Dripping(data)), _LIMITS) == tree, "read otherwise when it comes in small pieces"
+            read_tree(cast("BinaryIO", _Dripping(data)), _LIMITS) == tree,
+            "read otherwise when it comes in small pieces",
         )
     if len(data) < 300:
         for end in range(0, len(data), 8):

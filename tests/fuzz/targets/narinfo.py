@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tests.fuzz.mutate import twist_lines
+from tests.fuzz.target import Target, hold
+
 from ec_closure.hashes import Hash
 from ec_closure.narinfo import NarInfo, NarInfoError
 from ec_closure.signing import Keyring, SecretKey
-from tests.fuzz.mutate import twist_lines
-from tests.fuzz.target import Target, hold
 
 if TYPE_CHECKING:
     from random import Random

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tests.fuzz.mutate import twist_json, twist_pieces
+from tests.fuzz.target import Target, hold
+
 from ec_closure import nix32
 from ec_closure.content_address import ContentAddress, source_store_path
 from ec_closure.errors import BadInputError
@@ -14,13 +17,27 @@ from ec_closure.store_path import StorePath
 from ec_verify.ghost.events import Activity, Reader
 from ec_verify.observe import mounts
 from ec_verify.source.lockfile import locked_inputs
-from tests.fuzz.mutate import twist_json, twist_pieces
-from tests.fuzz.target import Target, hold
 
 if TYPE_CHECKING:
     from random import Random
 
-_TEXT = (b"sha256:", b"sha256-", b"sha1:", b"md5:", b"sha512-", b"fixed:", b"text:", b"r:", b"git:", b"/nix/store/", b"-", b"=", b"\xd9\xa3", b"\n", b"e")
+_TEXT = (
+    b"sha256:",
+    b"sha256-",
+    b"sha1:",
+    b"md5:",
+    b"sha512-",
+    b"fixed:",
+    b"text:",
+    b"r:",
+    b"git:",
+    b"/nix/store/",
+    b"-",
+    b"=",
+    b"\xd9\xa3",
+    b"\n",
+    b"e",
+)
 
 
 def _text(data: bytes) -> str:
@@ -157,4 +174,6 @@ EVENTS = Target(
     "events", _events, _make_events, _twist_events, _BAD,
     (b"@nix ", b'"action":"start"', b'"type":105', b'"fields":[', b"\n", b"\\ud800", b"\x1b[", b"[" * 2000, b"1e30", b"\xff"),
 )  # fmt: skip
-MOUNTS = Target("mountinfo", _mounts, _make_mounts, _pieces(b" "), _BAD, (b" - ", b"\\040", b"\\777", b"\\", b" ", b"\n", b"\r"))
+MOUNTS = Target(
+    "mountinfo", _mounts, _make_mounts, _pieces(b" "), _BAD, (b" - ", b"\\040", b"\\777", b"\\", b" ", b"\n", b"\r")
+)

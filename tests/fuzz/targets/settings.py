@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from tests.fuzz.mutate import twist_lines
+from tests.fuzz.target import Target, hold
 
 from ec_closure import policy
 from ec_closure.errors import BadInputError
 from ec_closure.findings import KINDS
 from ec_verify import config
 from ec_verify.errors import ConfigError
-from tests.fuzz.mutate import twist_lines
-from tests.fuzz.target import Target, hold
-
-if TYPE_CHECKING:
-    from random import Random
 
 _LINES = (
     b"a = 1", b"[a]", b"[[a]]", b"a.b.c = {}", b"a = [[[]]]", b"a = " + b"[" * 1500, b"x" * 300 + b" = 1", b"a = 1979-05-27", b"a = inf",
@@ -57,6 +53,9 @@ def _config(data: bytes) -> None:
     found.nix_settings(policy.Policy())
 
 
-
-POLICY = Target("policy", _policy, lambda random: random.choice(_POLICIES), twist_lines(_LINES), (BadInputError,), _WORDS, suite=800)
-CONFIG = Target("config", _config, lambda random: random.choice(_CONFIGS), twist_lines(_LINES), (ConfigError,), _WORDS, suite=800)
+POLICY = Target(
+    "policy", _policy, lambda random: random.choice(_POLICIES), twist_lines(_LINES), (BadInputError,), _WORDS, suite=800
+)
+CONFIG = Target(
+    "config", _config, lambda random: random.choice(_CONFIGS), twist_lines(_LINES), (ConfigError,), _WORDS, suite=800
+)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
+from tests.fuzz.mutate import twist_json, twist_value
+from tests.fuzz.target import Target, hold
 
 from ec_closure import dsse, intoto, report
 from ec_closure.errors import BadInputError, TrustError
-from tests.fuzz.mutate import twist_json, twist_value
-from tests.fuzz.target import Target, hold
 
 if TYPE_CHECKING:
     from random import Random
@@ -45,13 +45,17 @@ def _decode(data: bytes) -> None:
     hold(len(verdicts) == sum(said.counts.values()), "the counts are not those of the verdicts")
     hold(not (said.verdict == "passed" and said.manifest is None), "passed without a manifest")
     subject = found.subject[0]
-    hold(report.decode(report.statement(said, subject)).predicate == said, "says something else when it is written again")
+    hold(
+        report.decode(report.statement(said, subject)).predicate == said, "says something else when it is written again"
+    )
 
 
 def _report(random: Random) -> bytes:
     verdicts = [random.choice(list(report.VERDICT_LETTERS)) for _ in range(random.randrange(6))]
     failed = random.random() < 0.5
-    finding = report.Finding(code="EV201", severity="fail" if failed else "warn", message="differs", hint="look", path=_TOPLEVEL)
+    finding = report.Finding(
+        code="EV201", severity="fail" if failed else "warn", message="differs", hint="look", path=_TOPLEVEL
+    )
     reference = report.ManifestReference(digest="4" * 64, target="v1/x.closure.json.zst", tag="v1", version=1)
     made = report.Report(
         verifier=report.VerifierIdentity(version="0.1.0"),

@@ -14,8 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ec_closure.store_db import StoreDatabase, StoreDatabaseError
 from tests.fuzz.target import Target, hold
+
+from ec_closure.store_db import StoreDatabase, StoreDatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,7 +164,9 @@ def _twist(random: Random, data: bytes) -> bytes:
             damaged[at : at + 2] = random.randrange(_PAGE).to_bytes(2, "big")
         case 3:  # a number of variable length: sizes, types of columns
             at = start + random.randrange(_PAGE)
-            damaged[at : at + 5] = random.choice((b"\xff\xff\xff\xff\x7f", b"\x81\x80\x80\x80\x00", b"\x8f\xff\xff\xff\x7f"))
+            damaged[at : at + 5] = random.choice(
+                (b"\xff\xff\xff\xff\x7f", b"\x81\x80\x80\x80\x00", b"\x8f\xff\xff\xff\x7f")
+            )
         case 4:  # a page number somewhere: children and overflow chains
             at = start + random.randrange(_PAGE - 4)
             damaged[at : at + 4] = random.randrange(pages + 2).to_bytes(4, "big")
@@ -174,7 +177,9 @@ def _twist(random: Random, data: bytes) -> bytes:
             at = random.choice((16, 18, 19, 20, 24, 28, 32, 36, 44, 52, 56, 92, 96))
             damaged[at : at + 4] = random.choice((0, 1, 2, 0xFFFF, 0xFFFFFFFF, 1 << 24, pages)).to_bytes(4, "big")
         case _:  # the text of the schema
-            at = damaged.find(random.choice((b"integer", b"TABLE", b"ValidPaths", b"Refs", b"text", b"CREATE", b"PRIMARY")))
+            at = damaged.find(
+                random.choice((b"integer", b"TABLE", b"ValidPaths", b"Refs", b"text", b"CREATE", b"PRIMARY"))
+            )
             if at >= 0:
                 damaged[at : at + 4] = random.choice((b"VIEW", b"    ", b"\0\0\0\0", b"TEXT", b"(1);", b"----"))
     return bytes(damaged)

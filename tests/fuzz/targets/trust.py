@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tests.fuzz.mutate import twist_json
+from tests.fuzz.target import Target, hold
 from tuf.api.metadata import Metadata, Root, Targets
 from tuf.api.serialization import DeserializationError
 
 from ec_closure.store_path import StorePath
 from ec_fetch import strict, targets
 from ec_fetch.errors import MetadataError, NoTargetError
-from tests.fuzz.mutate import twist_json
-from tests.fuzz.target import Target, hold
 
 if TYPE_CHECKING:
     from random import Random
@@ -51,7 +51,11 @@ def _read(data: bytes) -> None:
 def _target(random: Random) -> dict[str, Any]:
     made: dict[str, Any] = {"length": random.randrange(2**20), "hashes": {"sha256": f"{random.getrandbits(256):064x}"}}
     if random.random() < 0.8:
-        made["custom"] = {"toplevel": _PATH, "version": random.randrange(1, 4), "system": random.choice(("runner", "iso"))}
+        made["custom"] = {
+            "toplevel": _PATH,
+            "version": random.randrange(1, 4),
+            "system": random.choice(("runner", "iso")),
+        }
     return made
 
 

@@ -38,8 +38,9 @@ def open_read_only(path: Path, cleanup: contextlib.ExitStack) -> sqlite3.Connect
     holds.
 
     The schema is not trusted: none of its functions run, and a value has at most 16 MiB, for a damaged one may lead in
-    a circle and have no end. What is no regular file is refused before SQLite opens it; SQLite opens by name, so that a swap in between is not noticed. Raises
-    `sqlite3.Error` and `OSError`.
+    a circle and have no end. What is no regular file is refused before SQLite opens it; SQLite opens by name, so that
+    a swap in between is not noticed. Raises `sqlite3.Error` and `OSError`, and, for files that mislead SQLite,
+    `MemoryError` or `UnicodeDecodeError`.
     """
     os.close(open_file(path))  # gives the plain reason where SQLite only says "unable to open"
     for suffix in _BESIDE:

@@ -171,7 +171,7 @@ class StoreDatabase:
     def valid_paths(self) -> list[str]:
         """Return all valid paths, sorted."""
         with self._reading():
-            found = sorted(self._path(path) for (path,) in self._ask("SELECT path FROM ValidPaths NOT INDEXED"))
+            found = sorted(self._path(path) for path, _ in self._ask("SELECT path, hash FROM ValidPaths"))
         self._refuse_twins(found)
         return found
 
@@ -393,8 +393,8 @@ def _typed(place: str) -> Iterator[None]:
     """Turn what SQLite and the file system raise into errors with a place."""
     try:
         yield
-    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where SQLite quotes the file in its message
-        raise StoreDatabaseError(f"SQLite says: {excerpt(str(error))}", place=place) from error
+    except (sqlite3.Error, UnicodeDecodeError, MemoryError) as error:  # SQLite quotes damaged files, and believes them
+        raise StoreDatabaseError(f"SQLite says: {excerpt(str(error) or 'out of memory')}", place=place) from error
     except OSError as error:
         message = (error.strerror or str(error)).lower()
         raise StoreDatabaseError(message, place=os.fspath(error.filename or place)) from error

@@ -21,6 +21,7 @@ from tuf.api.serialization import DeserializationError
 from tuf.ngclient.fetcher import FetcherInterface
 
 from ec_closure import strict_json
+from ec_closure.decoding import excerpt
 from ec_closure.errors import BadInputError
 from ec_fetch.errors import FetchError, MetadataError, RefusedError
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ec_closure.errors import TransportError
 
 MAX_DEPTH = 16
+_MAX_KEY = 80
 LIMITS = {"root": 256 << 10, "timestamp": 16 << 10, "snapshot": 256 << 10, "targets": 16 << 20}
 """Bytes that metadata of each role may have, whatever length somebody signed for them."""
 
@@ -69,13 +71,16 @@ def _check_keys(root: dict[str, Any], what: str) -> None:
     for identifier, key in keys.items():
         try:
             if (key["keytype"], key["scheme"]) != ("ed25519", "ed25519"):
-                raise MetadataError("only Ed25519 keys are accepted", place=f"{what}: key {identifier}")
+                raise MetadataError(
+                    "only Ed25519 keys are accepted", place=f"{what}: key {excerpt(identifier, _MAX_KEY)}"
+                )
             public = bytes.fromhex(key["keyval"]["public"])
         except (KeyError, TypeError, ValueError) as error:
-            raise MetadataError("malformed key", place=f"{what}: key {identifier}") from error
+            raise MetadataError("malformed key", place=f"{what}: key {excerpt(identifier, _MAX_KEY)}") from error
         if public in owners:
             raise MetadataError(
-                f"the keys {owners[public]} and {identifier} are one key under two identifiers",
+                f"the keys {excerpt(owners[public], _MAX_KEY)} and {excerpt(identifier, _MAX_KEY)} are one key under"
+                " two identifiers",
                 place=what,
                 hint="a threshold must count different keys; the root was made wrongly, or on purpose",
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ec_closure.decoding import excerpt
 from ec_closure.record import Count, Sha256, StorePathText, Text
 from ec_fetch.errors import MetadataError, NoTargetError
 
@@ -78,7 +79,7 @@ def standing(targets: Targets, known: Iterable[ClosureTarget]) -> Standing:
     try:
         said = msgspec.convert(raw, Standing)
     except msgspec.ValidationError as error:
-        raise MetadataError(str(error), place=f"targets.json: {FIELD}") from error
+        raise MetadataError(excerpt(str(error)), place=f"targets.json: {FIELD}") from error
     newest = max((closure.version for closure in known), default=0)
     return Standing(max(said.latest, newest), said.min_version, tuple(sorted(set(said.withdrawn))))
 
@@ -102,7 +103,7 @@ def choose(known: Iterable[ClosureTarget], toplevel: str) -> ClosureTarget:
     newest = max(closure.version for closure in matching)
     best = [closure for closure in matching if closure.version == newest]
     if len({(closure.sha256, closure.length, closure.system) for closure in best}) != 1:
-        names = ", ".join(closure.name for closure in best)
+        names = excerpt(", ".join(closure.name for closure in best))
         raise MetadataError(f"release {newest} has two different manifests for it: {names}", place=toplevel)
     return best[0]
 
@@ -114,7 +115,7 @@ def sha256_of(name: str, target: TargetFile) -> str:
     try:
         found = msgspec.convert({"length": target.length, "sha256": target.hashes.get("sha256")}, _Length)
     except msgspec.ValidationError as error:
-        raise MetadataError(str(error), place=name) from error
+        raise MetadataError(excerpt(str(error)), place=excerpt(name)) from error
     return found.sha256
 
 
@@ -123,9 +124,9 @@ def _closure(name: str, target: TargetFile) -> ClosureTarget:
     try:
         custom = msgspec.convert(target.custom, _Custom)
     except msgspec.ValidationError as error:
-        raise MetadataError(str(error), place=f"{name}: custom") from error
+        raise MetadataError(excerpt(str(error)), place=f"{excerpt(name)}: custom") from error
     if target.length > MAX_CLOSURE:
-        raise MetadataError(f"{target.length} bytes where at most {MAX_CLOSURE} are accepted", place=name)
+        raise MetadataError(f"{target.length} bytes where at most {MAX_CLOSURE} are accepted", place=excerpt(name))
     return ClosureTarget(
         name=name,
         tag=name.partition("/")[0],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _FIXED = 6
 _IMAGES = frozenset({"squashfs", "erofs", "iso9660", "overlay"})
+_NUMBER = re.compile(rb"[0-9]{1,10}")
 _ESCAPE = re.compile(rb"\\([0-3][0-7]{2})")
 
 
@@ -47,7 +48,7 @@ def parse(mountinfo: bytes) -> list[Mount]:
         # Only optional fields stand between the first six and the separator: a root called "-" is none.
         separator = fields.index(b"-", _FIXED) if b"-" in fields[_FIXED:] else len(fields)
         rest = fields[separator + 1 :]
-        if len(rest) < 3 or not (fields[0] + fields[1]).isdigit():  # noqa: PLR2004 - the man page's columns
+        if len(rest) < 3 or not all(map(_NUMBER.fullmatch, fields[:2])):  # noqa: PLR2004 - the man page's columns
             continue
         found.append(
             Mount(
