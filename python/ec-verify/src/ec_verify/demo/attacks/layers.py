@@ -145,6 +145,17 @@ def write_unit(node: Node) -> None:
     node.attacked = [f"/{place}"]
 
 
+def alter_below_root(node: Node) -> None:
+    """Run on a root that is an overlay, and write another publisher into its store."""
+    path = node.path(_PUBLISHER)
+
+    def prepare(upper: Path) -> None:
+        (upper / "nix/store").mkdir(parents=True)
+        _alter(node, path, upper / "nix/store")
+
+    _overlay_root(node, prepare)
+
+
 def write_tool(node: Node) -> None:
     """Run on a root that is an overlay, and leave a program on it."""
 
@@ -250,6 +261,14 @@ ATTACKS = (
         write_unit,
         frozenset({"EV318"}),
         on_store=False,
+        needs_root=True,
+    ),
+    Attack(
+        "overlay-root-store",
+        "Store altered through the root",
+        "wrote another publisher into the store of a root that is an overlay",
+        alter_below_root,
+        frozenset({"EV201", "EV318"}),
         needs_root=True,
     ),
     Attack(
