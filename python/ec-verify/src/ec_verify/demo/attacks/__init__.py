@@ -12,6 +12,8 @@ rebuild.py    what is rebuilt
 trust.py      what the release server serves
 policy.py     what may run, and what may be excused
 memory.py     what the verifier remembers
+stolen.py     what stolen keys of the publisher sign
+server.py     how the release server serves
 harmless.py   no attacks at all
 """
 
@@ -30,7 +32,9 @@ from ec_verify.demo.attacks import (
     metadata,
     policy,
     rebuild,
+    server,
     source,
+    stolen,
     surroundings,
     trust,
 )
@@ -52,6 +56,8 @@ MODULES = (
     trust,
     policy,
     memory,
+    stolen,
+    server,
 )
 
 ATTACKS: tuple[Attack, ...] = tuple(attack for module in MODULES for attack in module.ATTACKS)
