@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ec_verify.demo.attacks import BY_NAME
+from ec_verify.demo.attacks.builder import call, nobody_called
 from ec_verify.demo.attacks.rebuild import FakeDaemon
 
 if TYPE_CHECKING:
@@ -67,3 +68,11 @@ def test_fake_daemon_is_called_by_nix_that_is_not_kept_from_it(lab: Lab, node: N
     )
 
     assert 1 <= daemon.calls
+
+
+def test_builder_that_calls_out_is_heard_without_a_sandbox(lab: Lab, node: Node) -> None:
+    """The attack is real: the same words reach the server from outside, and that is noticed."""
+    result = lab.verify(node)
+    lab.programs.run([lab.ci.shell, "-euc", call(lab.server)])
+
+    assert "reached the network" in str(nobody_called(node, result))

@@ -123,6 +123,7 @@ PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
     "EV406": _passed_on("EV406", "evaluation"),
     "EV407": _passed_on("EV407", "evaluation"),
     "EV408": _passed_on("EV408", "evaluation"),
+    "EV409": _passed_on("EV409", "evaluation"),
     "EV501": lambda scene, names: scene.evidence(names.tool, rebuilt=names.sri("other")),
     "EV502": lambda scene, names: scene.evidence(names.tool, rebuilt=None, failure="its builder failed"),
     "EV503": lambda scene, _names: scene.rebuild(strays=("stray",)),

@@ -85,6 +85,7 @@ _KINDS = (
     Kind("EV406", "evaluation needs to build", "warn", "Import from derivation is refused: its result is not covered by the lock file."),
     Kind("EV407", "evaluation needs the network", "warn", "Lock every input by its hash, give every fetcher a hash, and ship what they fetch with the image."),
     Kind("EV408", "evaluation exceeds its limits", "warn", "Raise `source.timeout` or `source.memory`, or find out what in the flake never ends."),
+    Kind("EV409", "outputs are named by their content", "warn", "Such outputs cannot be compared before they are built: build the system without `__contentAddressed`."),
     # Rebuild
     Kind("EV501", "rebuilt bytes differ from what CI signed", "fail", "Same inputs, other bytes: a build that does not reproduce (list it in policy with a reason, or mend it), or a build machine that lies."),
     Kind("EV502", "a derivation does not build", "warn", "See the builder's log."),

@@ -45,6 +45,6 @@ def plan(graph: Graph, manifest: Manifest, level: Level) -> Plan:
         if derivation.is_fixed_output:
             fixed |= graph.outputs([path])
         elif derivation.is_content_addressed or derivation.is_impure:
-            skipped[path] = "its outputs are named by content; comparing those is not supported yet"
+            skipped[path] = "its outputs have no name before they are built: there is nothing to compare with"
     under_test = frozenset(path for path in wanted - skipped.keys() if not graph.derivations[path].is_fixed_output)
     return Plan(under_test, frozenset(fixed), skipped)

@@ -163,10 +163,11 @@ def _hash_made(ghost: Ghost, graph: Graph, rows: Mapping[str, PathInfo], ran: se
 
 
 def _failure(drv: str, ran: set[str], activity: Activity, result: NixResult) -> str:
+    mentioned = next((text for text in activity.messages if drv in text), None)
     if drv in ran:
         tail = activity.last_lines(drv)
-        return f"its builder failed{': ' + tail if tail else ''}"
-    mentioned = next((text for text in activity.messages if drv in text), None)
+        what = "timed out" if mentioned and "timed out" in mentioned else "failed"
+        return f"its builder {what}{': ' + tail if tail else ''}"
     return " ".join((mentioned or f"its builder was not run: {result.complaint()}").split())[:500]
 
 

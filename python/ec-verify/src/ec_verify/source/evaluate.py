@@ -28,6 +28,7 @@ HERMETIC = (
 _MIB = 1 << 20
 # What Nix says, from 2.8 to 2.34, and what that means. The first that fits counts.
 _REASONS = (
+    ("EV409", re.compile(r"ca-derivations")),
     ("EV406", re.compile(r"import.from.derivation|allow-import-from-derivation|is disallowed", re.IGNORECASE)),
     ("EV408", re.compile(r"out of memory|stack overflow|infinite recursion|max-call-depth", re.IGNORECASE)),
     (

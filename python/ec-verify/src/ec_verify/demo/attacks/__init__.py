@@ -9,6 +9,7 @@ source.py     what is evaluated
 surroundings.py   what surrounds an evaluation
 flake.py      what a signed flake says
 rebuild.py    what is rebuilt
+builder.py    what a builder does while it is watched
 trust.py      what the release server serves
 policy.py     what may run, and what may be excused
 memory.py     what the verifier remembers
@@ -22,6 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ec_verify.demo.attacks import (
+    builder,
     contents,
     database,
     entries,
@@ -53,6 +55,7 @@ MODULES = (
     surroundings,
     flake,
     rebuild,
+    builder,
     trust,
     policy,
     memory,

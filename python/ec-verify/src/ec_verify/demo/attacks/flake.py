@@ -41,6 +41,7 @@ def run_variant(node: Node, edit: Callable[[Path], None]) -> None:
     published = node.lab.variant(node.name, edit)
     server = node.lab.serve_copy(node, published.site)
     node.reinstall(published.release, server.url)
+    node.memory["url"] = server.url
 
 
 def carry(node: Node, edit: Callable[[Path], None], *, source: dict[str, int] | None = None) -> None:
@@ -162,6 +163,11 @@ def _lacks_pin(tree: Path) -> None:
     edit(tree / "flake.lock", '        "narHash": "', '        "rev": "')
 
 
+def _floats(tree: Path) -> None:
+    floating = '__contentAddressed = true; outputHashMode = "recursive"; outputHashAlgo = "sha256"'
+    insert(tree, f'(derivation {{ name = "floating"; system = "any"; builder = "/bin/sh"; {floating}; }}).drvPath')
+
+
 def _reads_outside(tree: Path) -> None:
     (tree / "outside").symlink_to("/etc/passwd")
     insert(tree, "builtins.readFile ./outside")
@@ -267,6 +273,14 @@ ATTACKS = (
         _reads_outside,
         "EV405",
         "/etc/passwd",
+    ),
+    _signed(
+        "floating-content-address",
+        "Outputs named by their content",
+        "signed a flake whose outputs have no name before they are built, and perhaps another one each time",
+        _floats,
+        "EV409",
+        "ca-derivations",
     ),
     Attack(
         "endless-evaluation",
