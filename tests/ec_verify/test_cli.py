@@ -435,8 +435,7 @@ class TestClosed:
 
     def test_a_terminal_of_another_character_set_gets_escapes(self, node: Node) -> None:
         """What cannot be shown does not end a run."""
-        for number in range(100):
-            (node.root / "nix" / "store" / f"evil-{number}").write_bytes(b"")
+        (node.root / "nix" / "store" / "évil").write_bytes(b"")
 
         ran = subprocess.run(
             [SCRIPT, "scan", "--config", node.configure(), "--time", "2026-11-20T12:00:00Z"],
@@ -445,7 +444,7 @@ class TestClosed:
             check=False,
         )
 
-        assert (1, True, False) == (ran.returncode, b"and 99 more" in ran.stdout, b"Traceback" in ran.stderr)
+        assert (1, True, False) == (ran.returncode, rb"\xe9vil lies in" in ran.stdout, b"Traceback" in ran.stderr)
 
     def test_a_terminal_gets_colours_and_bars(self, node: Node) -> None:
         """And the same words."""

@@ -101,6 +101,7 @@ def test_without_a_file_it_is_the_configurations(bare_node: Node) -> None:
         (("EV501",), ["differences of 'dhparams': accepted, until 2027-03-01; image team: new numbers"]),
         (("EV504",), ["cannot be accepted"]),
         (("EV111",), ["at most 10 newer releases"]),
+        (("EV319",), ["none may be there"]),
         (("EV106",), ["a run never passes"]),
         (("dhparams",), ["held against 'dhparams'", "differences of 'dhparams'"]),
         (("/nix/store/00000000000000000000000000000000-dhparams",), ["differences of 'dhparams'"]),

@@ -101,6 +101,15 @@ class TestAcceptances:
             expected = ["EV912"] if levels.index(asked) >= levels.index(level) else []
             assert ("passed", expected) == (scene.judge().verdict, scene.codes())
 
+    def test_an_entry_is_not_unused_where_another_node_rebuilds_its_path(
+        self, scenes: Callable[[Level], Scene]
+    ) -> None:
+        """Nor where time was over: what was skipped may still need it."""
+        scene = scenes("full").policy(accept=(entry("*", code="EV502"),))
+        assert ["EV912"] == scene.codes()
+
+        assert [] == scene.rebuild(skipped={"/nix/store/x": "another node's share"}).codes()
+
 
 class TestRegister:
     """`[[unreproducible]]`."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ec_closure.policy import Policy, Promise
 
 _MAX = 1000
+_UPPER = "paths in the upper layer of the root overlay, besides the usual ones"
 _LEVELS = {
     "bytes": "disk, metadata, database and what runs must be as CI signed them",
     "source": "and the embedded source must evaluate to what runs",
@@ -49,7 +50,7 @@ def whole(policy: Policy, today: datetime.date) -> tuple[Says, ...]:
         _says("metadata", _metadata(policy)),
         _says("allowed_unlisted", _listed(policy.allowed_unlisted, "registered paths that no manifest lists")),
         _says("allowed_extra", _listed(policy.allowed_extra, "entries of the store directory without a row")),
-        _says("allowed_upper", _listed(policy.allowed_upper, "paths in the upper layer of the root overlay")),
+        _says("allowed_upper", _listed(policy.allowed_upper, _UPPER)),
         _says("cache_keys", f"{len(policy.cache_keys)} keys vouch for build inputs that no manifest lists"),
         *_entries("unreproducible", policy.unreproducible, today),
         *_entries("accept", policy.accept, today),
@@ -191,6 +192,8 @@ def _rule(policy: Policy, code: str) -> Says | None:
             )
         case "EV209":
             return _says("allowed_extra", _listed(policy.allowed_extra, "entries of the store directory without a row"))
+        case "EV319":
+            return _says("allowed_upper", _listed(policy.allowed_upper, _UPPER))
     return None
 
 
