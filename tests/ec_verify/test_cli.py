@@ -24,9 +24,9 @@ pytestmark = pytest.mark.nix
 SCRIPT = Path(sys.executable).with_name("ec-verify")
 PATH = "/nix/store/" + "0" * 32 + "-x"
 LOOKING = ("run", "scan", "source", "rebuild")
-COMMON = (*LOOKING, "explain", "closure", "status", "key", "clean")
-ALL = (*COMMON, "nar-hash", "self-test", "config", "policy", "demo")
-NEEDED = {"explain": [PATH], "nar-hash": ["."]}
+COMMON = (*LOOKING, "explain", "evidence", "closure", "status", "key", "clean")
+ALL = (*COMMON, "check-evidence", "nar-hash", "self-test", "config", "policy", "demo")
+NEEDED = {"explain": [PATH], "nar-hash": ["."], "evidence": ["file"]}
 
 
 def command_line(command: str, *arguments: str) -> list[str]:

@@ -154,9 +154,10 @@ class Report(Record, frozen=True, kw_only=True):
 
     *verdicts* holds one letter per manifest path in manifest order (`VERDICT_LETTERS`), zstd and
     base64; empty without a manifest. *observed_digest* is the SHA-256 over `path NUL sri LF` of
-    all paths read, sorted. *causes* stand for all findings, gravest first; *findings* lists at most
-    `MAX_LISTED`, never a lighter one in place of a graver, and *left_out* counts the others. Times
-    are seconds since 1970; *reference_time* is the judge's clock.
+    all paths read, sorted. *evidence_digest* is that of the index of its evidence bundle, where one was
+    made. *causes* stand for all findings, gravest first; *findings* lists at most `MAX_LISTED`, never a
+    lighter one in place of a graver, and *left_out* counts the others. Times are seconds since 1970;
+    *reference_time* is the judge's clock.
     """
 
     verifier: VerifierIdentity
@@ -174,6 +175,7 @@ class Report(Record, frozen=True, kw_only=True):
     differing: tuple[Observed, ...] = ()
     rebuilt_differing: tuple[Observed, ...] = ()
     observed_digest: Sha256 | None = None
+    evidence_digest: Sha256 | None = None
     unlisted: Listed = Listed()
     extra: Listed = Listed()
     causes: tuple[Cause, ...] = ()

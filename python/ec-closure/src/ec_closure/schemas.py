@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from ec_closure.evidence import EvidenceCheck, EvidenceIndex
 from ec_closure.manifest import Manifest
 from ec_closure.policy import Policy
 from ec_closure.policy_lint import PolicyCheck
@@ -21,6 +22,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 DOCUMENTS = {
     "closure-manifest.v1": Manifest,
+    "evidence.v1": EvidenceIndex,
+    "evidence-check.v1": EvidenceCheck,
     "policy.v1": Policy,
     "policy-check.v1": PolicyCheck,
     "policy-explanation.v1": PolicyExplanation,

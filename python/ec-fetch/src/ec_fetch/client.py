@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tuf.ngclient import Updater
     from tuf.ngclient.fetcher import FetcherInterface
 
+    from ec_fetch.state import LastVerified
+
 
 @dataclass(frozen=True)
 class TrustSettings:
@@ -77,6 +79,7 @@ class TrustClient:
         self._closures: list[ClosureTarget] | None = None
         self._targets: dict[str, TargetFile] = {}
         self._offline = True
+        self._files: dict[str, bytes] = {}
 
     def refresh(self) -> TrustedState:
         """Fetch and verify root, timestamp, snapshot and targets; remember them.
@@ -90,7 +93,7 @@ class TrustClient:
                 self._state.check(self._settings.root)
                 self._updater(fetcher).refresh()
             record = self._state.collect(max(0, int(self._time.timestamp())))
-            state = self._accept(replay(record.files, self._settings.root), record.refreshed, offline=False)
+            state = self._accept(replay(record.files, self._settings.root), record, offline=False)
             # Only now: what a publisher signed but we cannot read must not take the place of the last whole state.
             self._state.save(record)
         return state
@@ -110,13 +113,18 @@ class TrustClient:
                 place=str(self._state.bundle),
                 hint="the file was changed, or another root is pinned now; bring the node online",
             ) from error
-        return self._accept(verified, record.refreshed, offline=True)
+        return self._accept(verified, record, offline=True)
 
     def closures(self) -> list[ClosureTarget]:
         """Return every closure that the trusted targets describe, by name."""
         if self._closures is None:
             raise UsageError("refresh() or offline() comes first")
         return list(self._closures)
+
+    @property
+    def metadata(self) -> dict[str, bytes]:
+        """The verified metadata files by name, from which `replay` gives the same state; empty before the first."""
+        return dict(self._files)
 
     def find(self, toplevel: str) -> ClosureTarget:
         """Return the manifest of *toplevel*, or that it is a specialisation of, with the highest release version.
@@ -196,12 +204,13 @@ class TrustClient:
             )
         return self._inner
 
-    def _accept(self, verified: Verified, refreshed: int, *, offline: bool) -> TrustedState:
+    def _accept(self, verified: Verified, record: LastVerified, *, offline: bool) -> TrustedState:
         known = closures(verified.targets)
-        state = describe(verified, known, refreshed=refreshed, reference_time=self._time, offline=offline)
+        state = describe(verified, known, refreshed=record.refreshed, reference_time=self._time, offline=offline)
         self._closures = known
         self._targets = dict(verified.targets.targets)
         self._offline = offline
+        self._files = record.files
         return state
 
 

@@ -106,13 +106,17 @@ class RescanTable(Table, frozen=True, kw_only=True):
 
 
 class ReportTable(Table, frozen=True, kw_only=True):
-    """Where reports go. *url* is the dashboard's base; empty values switch a destination off."""
+    """Where reports go. *url* is the dashboard's base; empty values switch a destination off.
+
+    *evidence* keeps a bundle beside each report.
+    """
 
     url: UrlOrEmpty = ""
     token_file: AbsoluteOrEmpty = ""
     ca_file: AbsoluteOrEmpty = ""
     textfile: AbsoluteOrEmpty = ""
     directory: AbsoluteOrEmpty = ""
+    evidence: bool = False
     keep: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 100
 
 
@@ -164,12 +168,14 @@ class Config(Table, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Settings:
-    """Configuration and policy as loaded, with the digests that a report cites."""
+    """Configuration and policy as loaded, with the digests that a report cites and the bytes that they are of."""
 
     config: Config
     config_digest: str
     policy: Policy
     policy_digest: str
+    config_bytes: bytes = b""
+    policy_bytes: bytes = b""
 
 
 def decode(data: bytes, *, what: str = "verify.toml") -> Config:
@@ -249,7 +255,14 @@ def load(path: Path | None) -> Settings:
         if os.path.lexists(source) or config.policy != _DEFAULT_POLICY:
             policy_bytes = read_file(source, policies.MAX_BYTES)
             policy = policies.decode(policy_bytes, what=str(source))
-    return Settings(config, hashlib.sha256(config_bytes).hexdigest(), policy, hashlib.sha256(policy_bytes).hexdigest())
+    return Settings(
+        config,
+        hashlib.sha256(config_bytes).hexdigest(),
+        policy,
+        hashlib.sha256(policy_bytes).hexdigest(),
+        config_bytes,
+        policy_bytes,
+    )
 
 
 def tls_context(ca_file: Path, key: str) -> ssl.SSLContext:

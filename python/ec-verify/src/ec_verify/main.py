@@ -37,6 +37,8 @@ _COMMANDS = {
     "source": "Steps 1 to 4: also evaluate the embedded flake. No report.",
     "rebuild": "Steps 1 to 5: also rebuild in a ghost store. No report.",
     "explain": "Why one store path has the verdict it has.",
+    "evidence": "Write the evidence bundle of the last run to a file.",
+    "check-evidence": "Check an evidence bundle, given only the pinned root: anywhere, offline.",
     "closure": "The closure of a store path, from the database.",
     "nar-hash": "The NAR hash of any tree, as Nix computes it.",
     "status": "What the last run said, and what waits to be sent.",

@@ -33,11 +33,25 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class TrustRecord:
+    """The signed bytes that a `TrustOutcome` follows from, for those who want to see it follow.
+
+    *files* are TUF metadata by name, *refreshed* when they were fetched (seconds since 1970, this node's clock).
+    *manifests* are published manifests by target, that of the running system first if *has_manifest*.
+    """
+
+    files: dict[str, bytes]
+    refreshed: int
+    manifests: dict[str, bytes] = field(default_factory=dict)
+    has_manifest: bool = False
+
+
+@dataclass(frozen=True)
 class TrustOutcome:
     """Step 1: the manifest of the running system, and what the metadata say about releases.
 
     *others* are manifests of other generations on this node. *specialisation* names the one that runs, if one does.
-    *metadata_age* in seconds.
+    *metadata_age* in seconds. The judge does not look at *record*.
     """
 
     manifest: Manifest | None = None
@@ -52,6 +66,7 @@ class TrustOutcome:
     withdrawn: tuple[int, ...] = ()
     offline: bool = False
     problems: tuple[Problem, ...] = ()
+    record: TrustRecord | None = None
 
 
 @dataclass(frozen=True)

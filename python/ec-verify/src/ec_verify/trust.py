@@ -21,7 +21,7 @@ from ec_fetch import errors as fetch
 from ec_fetch.client import TrustClient, TrustSettings
 from ec_verify.config import read_file, tls_context
 from ec_verify.errors import ConfigError
-from ec_verify.model import Problem, TrustOutcome
+from ec_verify.model import Problem, TrustOutcome, TrustRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -95,10 +95,11 @@ def establish(
         state = _state(client, offline=offline, problems=problems)
         if state is None:
             return TrustOutcome(problems=tuple(problems))
-        signed_time = state.issued or state.refreshed
-        if time < signed_time - _CLOCK_SLACK:
+        if is_clock_behind(time, state):
             # Nothing that expires can be judged by such a clock, so nothing is (pitfall P51).
-            text = f"the clock says {time:%Y-%m-%d %H:%M}, metadata verified here are of {signed_time:%Y-%m-%d %H:%M}"
+            text = (
+                f"the clock says {time:%Y-%m-%d %H:%M}, metadata verified here are of {_signed(state):%Y-%m-%d %H:%M}"
+            )
             return TrustOutcome(problems=(*problems, Problem("EV115", text)))
         outcome = TrustOutcome(
             metadata_age=state.age(time),
@@ -107,13 +108,26 @@ def establish(
             withdrawn=state.withdrawn,
             offline=state.offline,
         )
+        kept: dict[str, bytes] = {}
         if toplevel is not None:
-            outcome = _manifest(client, toplevel, outcome, problems)
+            outcome = _manifest(client, toplevel, outcome, problems, kept)
         if given is not None and outcome.manifest is not None:
             _compare(given, outcome, problems)
         wanted = dict.fromkeys(path for path in generations if path != toplevel)
-        others = _others(client, list(wanted)[:_MAX_GENERATIONS], outcome.target, problems)
-    return replace(outcome, others=others, problems=tuple(problems))
+        others = _others(client, list(wanted)[:_MAX_GENERATIONS], outcome.target, problems, kept)
+        record = TrustRecord(
+            client.metadata, int(state.refreshed.timestamp()), kept, has_manifest=outcome.manifest is not None
+        )
+    return replace(outcome, others=others, problems=tuple(problems), record=record)
+
+
+def is_clock_behind(time: datetime, state: TrustedState) -> bool:
+    """Tell whether *time* is before metadata were signed: then it cannot judge what expires."""
+    return time < _signed(state) - _CLOCK_SLACK
+
+
+def _signed(state: TrustedState) -> datetime:
+    return state.issued or state.refreshed
 
 
 def _forgotten(config: Config, given: ManifestFile | None) -> list[Problem]:
@@ -180,12 +194,15 @@ def _state(client: TrustClient, *, offline: bool, problems: list[Problem]) -> Tr
     return None
 
 
-def _manifest(client: TrustClient, toplevel: str, outcome: TrustOutcome, problems: list[Problem]) -> TrustOutcome:
+def _manifest(
+    client: TrustClient, toplevel: str, outcome: TrustOutcome, problems: list[Problem], kept: dict[str, bytes]
+) -> TrustOutcome:
     try:
         target = client.find(toplevel)
-        manifest = _fetch(client, target)
-        specialisation = _specialisation(manifest, toplevel, target.name)
+        manifest = _fetch(client, target, kept)
+        specialisation = specialisation_of(manifest, toplevel, target.name)
     except EcError as error:
+        kept.clear()
         problems.append(problem(error))
         return outcome
     versions = {closure.version for closure in client.closures()}
@@ -199,9 +216,17 @@ def _manifest(client: TrustClient, toplevel: str, outcome: TrustOutcome, problem
     )
 
 
-def _fetch(client: TrustClient, target: ClosureTarget) -> Manifest:
-    """Download and decode a manifest, and see whether it is the one that signed metadata describe."""
-    manifest = manifests.decode(client.download(target), what=target.name)
+def _fetch(client: TrustClient, target: ClosureTarget, kept: dict[str, bytes]) -> Manifest:
+    """Download and decode a manifest, keep its bytes, and see whether it is the one that signed metadata describe."""
+    data = client.download(target)
+    manifest = read_manifest(data, target)
+    kept[target.name] = data
+    return manifest
+
+
+def read_manifest(data: bytes, target: ClosureTarget) -> Manifest:
+    """Decode the verified bytes of *target*. Raises `ManifestError` when it is not what its metadata describe."""
+    manifest = manifests.decode(data, what=target.name)
     if (manifest.system.out_path, manifest.release.version) != (target.toplevel, target.version):
         raise ManifestError(
             f"describes {manifest.system.out_path} of release {manifest.release.version}, not what its metadata say",
@@ -210,7 +235,7 @@ def _fetch(client: TrustClient, target: ClosureTarget) -> Manifest:
     return manifest
 
 
-def _specialisation(manifest: Manifest, toplevel: str, what: str) -> str | None:
+def specialisation_of(manifest: Manifest, toplevel: str, what: str) -> str | None:
     """Return the name of the manifest's specialisation that *toplevel* is, None when it is the system itself."""
     if manifest.system.out_path == toplevel:
         return None
@@ -230,7 +255,9 @@ def _compare(given: ManifestFile, outcome: TrustOutcome, problems: list[Problem]
         )
 
 
-def _others(client: TrustClient, generations: list[str], known: str, problems: list[Problem]) -> tuple[Manifest, ...]:
+def _others(
+    client: TrustClient, generations: list[str], known: str, problems: list[Problem], kept: dict[str, bytes]
+) -> tuple[Manifest, ...]:
     """Return the manifests of *generations*, each once, and not that of the target called *known* again."""
     found: list[Manifest] = []
     seen = {known}
@@ -239,7 +266,7 @@ def _others(client: TrustClient, generations: list[str], known: str, problems: l
             for target in client.find_all([toplevel]).values():
                 if target.name not in seen:
                     seen.add(target.name)
-                    found.append(_fetch(client, target))
+                    found.append(_fetch(client, target, kept))
         except EcError as error:
             problems.append(problem(error))
     return tuple(found)

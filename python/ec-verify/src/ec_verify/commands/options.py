@@ -87,18 +87,7 @@ class Trust:
 
     def reference_time(self) -> datetime:
         """Return the time to judge by. Raises `UsageError`."""
-        if self.time is None:
-            return datetime.now(UTC)
-        try:
-            found = datetime.fromisoformat(self.time)
-            if found.tzinfo is None:
-                raise UsageError(f"--time {self.time!r} has no time zone", hint=_TIME_HINT)
-            found = found.astimezone(UTC)
-        except (ValueError, OverflowError) as error:
-            raise UsageError(f"--time {self.time!r}: {error}", hint=_TIME_HINT) from error
-        if found < _EPOCH:
-            raise UsageError(f"--time {self.time!r} is before 1970", hint=_TIME_HINT)
-        return found
+        return datetime.now(UTC) if self.time is None else parse_time(self.time)
 
     def manifest_file(self) -> ManifestFile | None:
         """Return the manifest given by hand, if one is. Raises `UsageError`."""
@@ -109,6 +98,20 @@ class Trust:
         if self.trust_root is None:
             raise UsageError("--manifest needs --trust-root", hint="name the root.json that you trust")
         return ManifestFile(self.manifest, self.trust_root)
+
+
+def parse_time(text: str) -> datetime:
+    """Return the time that `--time` names. Raises `UsageError`."""
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None:
+            raise UsageError(f"--time {text!r} has no time zone", hint=_TIME_HINT)
+        found = found.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"--time {text!r}: {error}", hint=_TIME_HINT) from error
+    if found < _EPOCH:
+        raise UsageError(f"--time {text!r} is before 1970", hint=_TIME_HINT)
+    return found
 
 
 def _absolute(value: str | None, option: str) -> str | None:

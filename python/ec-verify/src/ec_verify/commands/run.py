@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import structlog
@@ -11,6 +12,7 @@ from cyclopts import Parameter
 from ec_closure.errors import EcError
 from ec_closure.policy import Level
 from ec_closure.report import RunOutput
+from ec_verify.commands.evidence import last_evidence
 from ec_verify.commands.options import Common, Listing, References, Trust
 from ec_verify.commands.show import show
 from ec_verify.config import Settings
@@ -21,7 +23,7 @@ from ec_verify.report.deliver import deliver
 from ec_verify.report.submit import Dashboard
 from ec_verify.run import Outcome, Request
 from ec_verify.run import run as verify
-from ec_verify.state import State, boot_id
+from ec_verify.state import State, boot_id, write_file
 
 log = structlog.get_logger()
 
@@ -33,6 +35,7 @@ def run(
     full_read: Annotated[
         bool, Parameter(help="Read every byte, also of what did not change since the last run.", negative=())
     ] = False,
+    evidence: Path | None = None,
     common: Common = Common(),
     trust: Trust = Trust(),
     listing: Listing = Listing(),
@@ -47,6 +50,8 @@ def run(
     ----------
     level: Literal["bytes", "source", "rebuild", "full"]
         The level to reach; the policy's when not given.
+    evidence: Path
+        Also write the run's evidence bundle to this file.
     """
     settings = common.settings()
     request = _request(level or settings.policy.level, trust, references=references, read_all=full_read)
@@ -61,6 +66,8 @@ def run(
             _remember(memory, outcome)
         try:
             output = deliver(settings, state, outcome, started=started, nonce=nonce)
+            if evidence is not None:
+                write_file(evidence, last_evidence(state))
             trouble = None
         except EcError as error:
             # A disk that is full must not hide what was found.

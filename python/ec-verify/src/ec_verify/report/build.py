@@ -37,6 +37,7 @@ class Occasion:
     boot_id: str | None
     counter: int
     nonce: str | None
+    evidence_digest: str | None = None
 
 
 def build(settings: Settings, outcome: Outcome, occasion: Occasion) -> RunOutput:
@@ -67,6 +68,7 @@ def build(settings: Settings, outcome: Outcome, occasion: Occasion) -> RunOutput
         differing=judgement.differing,
         rebuilt_differing=judgement.rebuilt_differing,
         observed_digest=judgement.observed_digest,
+        evidence_digest=occasion.evidence_digest,
         unlisted=judgement.unlisted,
         extra=judgement.extra,
         causes=judgement.causes,

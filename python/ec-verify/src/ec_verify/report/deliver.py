@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ec_verify.evidence.bundle import collect
 from ec_verify.report import build, metrics
 from ec_verify.report.submit import Dashboard, Spool
 from ec_verify.state import State, boot_id, failed, write_file
@@ -19,18 +20,20 @@ if TYPE_CHECKING:
     from ec_verify.run import Outcome
 
 LAST_RUN = "last-run.json"
+LAST_EVIDENCE = "last-evidence.tar"
 
 
 def deliver(settings: Settings, state: State, outcome: Outcome, *, started: datetime, nonce: str | None) -> RunOutput:
-    """Sign the report, write it, its metrics and its summary, and send it with whatever waits.
+    """Sign the report, write it, its metrics, summary and evidence, and send it with whatever waits.
 
     Raises `StateError` or `ConfigError`; what was written by then stays.
     """
     config = settings.config
     counter = state.next_counter()
-    occasion = build.Occasion(started, datetime.now(UTC), boot_id(), counter, nonce)
-    output = build.build(settings, outcome, occasion)
     signer = state.key()
+    bundle = collect(settings, outcome.case, signer.public_key)
+    occasion = build.Occasion(started, datetime.now(UTC), boot_id(), counter, nonce, bundle.digest)
+    output = build.build(settings, outcome, occasion)
     about = build.subject(outcome)
     envelope = build.signed(output, about, signer)
     directory = Path(config.report.directory) if config.report.directory else config.state / "reports"
@@ -40,10 +43,14 @@ def deliver(settings: Settings, state: State, outcome: Outcome, *, started: date
     summary = build.signed_summary(output, about, signer, hashlib.sha256(envelope).hexdigest())
     if summary is not None:
         write_file(directory / f"{name}.vsa.json", summary, mode=0o644)
+    sealed = bundle.sealed(envelope)
+    if config.report.evidence:
+        write_file(directory / f"{name}.evidence.tar", sealed)
     _prune(directory, config.report.keep)
     if config.report.textfile:
         write_file(Path(config.report.textfile), metrics.render(output).encode(), mode=0o644)
     state.write(LAST_RUN, msgspec.json.encode(output, order="sorted"))
+    state.write(LAST_EVIDENCE, sealed)
     dashboard = Dashboard.of(config.report)
     if dashboard is not None:
         spool = Spool(config.state / "spool")
@@ -54,8 +61,8 @@ def deliver(settings: Settings, state: State, outcome: Outcome, *, started: date
 
 
 def _prune(directory: Path, keep: int) -> None:
-    for suffix in ("report", "vsa"):
-        for stale in sorted(directory.glob(f"*.{suffix}.json"))[:-keep]:
+    for suffix in ("report.json", "vsa.json", "evidence.tar"):
+        for stale in sorted(directory.glob(f"*.{suffix}"))[:-keep]:
             try:
                 stale.unlink(missing_ok=True)
             except OSError as error:
