@@ -51,7 +51,7 @@ class EvidenceIndex(Record, frozen=True, kw_only=True, tag_field="schema", tag="
     that of the running system. *refreshed* is when the node fetched the metadata by its own clock: its word alone.
     """
 
-    members: dict[Line, Sha256]
+    members: dict[str, Sha256]
     manifests: Annotated[tuple[Line, ...], msgspec.Meta(max_length=MAX_MANIFESTS)] = ()
     has_manifest: bool = False
     refreshed: Count | None = None
