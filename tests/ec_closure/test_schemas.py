@@ -197,7 +197,7 @@ def test_every_missing_or_unknown_field_breaks_the_schema_as_it_breaks_the_type(
             tried += 1
             refused += not decodes
 
-    assert tried > refused > 3
+    assert tried > refused > 1
 
 
 @pytest.mark.parametrize(
