@@ -12,6 +12,18 @@ import pytest
 
 from ec_closure import schemas
 from ec_closure.evidence import CheckedStep, EvidenceCheck, EvidenceIndex
+from ec_closure.explanation import (
+    Dependents,
+    DiskFacts,
+    Entry,
+    Explanation,
+    FileDifference,
+    LastRun,
+    RebuiltFacts,
+    RegisteredFacts,
+    SignedFacts,
+    SourceFacts,
+)
 from ec_closure.manifest import BootFile, Builder, FlakeInput, Manifest, PathRecord, Release, Source, System
 from ec_closure.policy import Policy
 from ec_closure.report import Coverage, Finding, ManifestReference, Observed, Report, RunOutput, VerifierIdentity
@@ -76,6 +88,21 @@ CHECK = EvidenceCheck(
     judged_at=0,
     steps=(CheckedStep(step="container", result="holds", detail="d"),),
 )
+EXPLANATION = Explanation(
+    path=PATH,
+    words="corrupt: it differs",
+    next="Take it out of service.",
+    trust={"EV104": "no server"},
+    signed=SignedFacts(release="v1", nar_hash=SRI, nar_size=1, origin="built", references=(PATH,)),
+    registered=RegisteredFacts(nar_hash=SRI, nar_size=1),
+    on_disk=DiskFacts(nar_hash=SRI, nar_size=1, metadata=(".: mode 0777",)),
+    rebuilt=RebuiltFacts(nar_hash=SRI, derivation=DRV, output="out", round=1),
+    source=SourceFacts(evaluated=DRV, signed=DRV),
+    last_run=LastRun(verdict="corrupt", findings=("EV201 x",)),
+    difference=FileDifference(source="cache", count=1, entries=(Entry(path="bin", kind="added", disk="a file"),)),
+    dependents=Dependents(direct=1, transitive=2, affected=(PATH,)),
+    chain=(PATH,),
+)
 TAGGED = {"closure-manifest.v1", "evidence.v1", "explain.v1"}
 DOCUMENTS: dict[str, Any] = {
     "closure-manifest.v1": json.loads(msgspec.json.encode(MANIFEST)),
@@ -92,6 +119,7 @@ DOCUMENTS: dict[str, Any] = {
         "subject": "EV205",
         "says": [{"about": "EV205", "text": "t"}],
     },
+    "explain.v1": json.loads(msgspec.json.encode(EXPLANATION)),
     "report.v1": json.loads(json.dumps(STATEMENT)),
     "run-output.v1": json.loads(json.dumps(RUN_OUTPUT)),
 }

@@ -111,7 +111,8 @@ class TestExplain:
 
         found = msgspec.json.decode(node.run("explain", PATH, "--json").out)
 
-        assert {"path", "onDisk", "lastRun"} == found.keys()
+        assert {"schema", "path", "words", "next", "onDisk", "lastRun"} == found.keys()
+        assert found["words"].startswith("extra: ")
         assert (hash_path(node.physical("library")).hash.sri, "not in the manifest") == (
             found["onDisk"]["narHash"],
             found["lastRun"]["verdict"],

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from ec_closure.evidence import EvidenceCheck, EvidenceIndex
+from ec_closure.explanation import Explanation
 from ec_closure.manifest import Manifest
 from ec_closure.policy import Policy
 from ec_closure.policy_lint import PolicyCheck
@@ -24,6 +25,7 @@ DOCUMENTS = {
     "closure-manifest.v1": Manifest,
     "evidence.v1": EvidenceIndex,
     "evidence-check.v1": EvidenceCheck,
+    "explain.v1": Explanation,
     "policy.v1": Policy,
     "policy-check.v1": PolicyCheck,
     "policy-explanation.v1": PolicyExplanation,

@@ -1,42 +1,67 @@
-"""`ec-verify explain`: why one store path has the verdict it has."""
+"""`ec-verify explain`: why one store path has the verdict it has; what a code means; why two derivations differ."""
 
 from __future__ import annotations
 
-import sys
-from typing import Any
+import re
+from pathlib import Path
+from typing import Annotated
 
-import msgspec
+from cyclopts import Parameter
 
 from ec_closure.errors import UsageError
+from ec_closure.findings import KINDS
 from ec_closure.store_db import StoreDatabase
 from ec_verify import trust as trusts
 from ec_verify.commands.options import Common, Trust, logical
 from ec_verify.commands.status import last_run
+from ec_verify.explain import show
+from ec_verify.explain.derivations import compare_files
+from ec_verify.explain.explanation import Known, explanation
+from ec_verify.explain.last import last_case
+from ec_verify.location import StoreLocation
 from ec_verify.observe import running
 from ec_verify.scan.metadata import Owner
 from ec_verify.scan.path import PathTask, look
 from ec_verify.state import State
-from ec_verify.text import one_line, printable
 
-_INDENT = "\n" + " " * 19
+_CODE = re.compile(r"EV[0-9]{3}")
 
 
-def explain(path: str, /, *, common: Common = Common(), trust: Trust = Trust()) -> int:
-    """Show everything known about one store path: signed, registered, on disk, and at the last run.
+def explain(
+    what: str | None = None,
+    /,
+    *,
+    drv: Annotated[
+        tuple[Path, Path] | None, Parameter(help="Two .drv files: tell why they differ, down to the root causes.")
+    ] = None,
+    common: Common = Common(),
+    trust: Trust = Trust(),
+) -> int:
+    """Tell why a store path has its verdict: signed, registered, on disk, rebuilt and evaluated, side by side.
+
+    Where the bytes are not those that CI signed, they are compared file by file, if a cache of `nix.substituters` has
+    the signed ones; --offline leaves that out. Ends with what to do next.
 
     Parameters
     ----------
-    path: str
-        A store path, or a link that leads to one.
+    what: str
+        A store path, anything inside one, a link that leads to one (such as `result`), or a finding's code (EV201).
     """
     settings = common.settings()
     location = settings.config.location
-    wanted = running.store_path_behind(location, logical(location, path))
-    if wanted is None:
-        raise UsageError(
-            f"{path} leads to no store path of {location.store_dir}",
-            hint="name a store path, or --root and --store-dir",
-        )
+    if drv is not None:
+        if what is not None:
+            raise UsageError("--drv goes without a path", hint="name the two derivations behind --drv")
+        show.derivations(compare_files(location, drv), as_json=common.json)
+        return 0
+    if what is None:
+        raise UsageError("what is to be explained?", hint="name a store path, a finding's code, or --drv A B")
+    if _CODE.fullmatch(what):
+        if what not in KINDS:
+            raise UsageError(f"no finding has the code {what}", hint="docs/findings.md lists every code")
+        show.kind(KINDS[what], as_json=common.json)
+        return 0
+    wanted = _store_path(location, what)
     seen = running.observe(location, settings.config.system)
     established = trusts.establish(
         settings.config,
@@ -46,79 +71,32 @@ def explain(path: str, /, *, common: Common = Common(), trust: Trust = Trust()) 
         offline=trust.offline or trust.manifest is None,
         given=trust.manifest_file(),
     )
-    facts: dict[str, Any] = {"path": wanted}
-    record, references = None, None
-    if established.problems:
-        facts["trust"] = {one.code: one.message for one in established.problems}
-    for manifest in (established.manifest, *established.others):
-        listed = (*manifest.paths, *manifest.contents) if manifest else ()
-        record = next((one for one in listed if one.path == wanted), None)
-        if record is not None and manifest is not None:
-            references = manifest.references_of(record)
-            facts["signed"] = {
-                "release": manifest.release.tag,
-                "narHash": record.nar_hash,
-                "narSize": record.nar_size,
-                "origin": record.origin + (f" ({record.cache})" if record.cache else ""),
-                "deriver": record.deriver,
-                "references": list(references),
-            }
-            break
+    state = State(settings.config.state)
+    last = last_run(state)
+    known = Known.of(wanted, established, last, last_case(state) if last is not None else None)
     with StoreDatabase.open(location.state, store_dir=location.store_dir) as database:
         row = database.path_info(wanted)
-    if row is not None:
-        facts["registered"] = {
-            "narHash": row.nar_hash.sri,
-            "narSize": row.nar_size,
-            "deriver": row.deriver,
-            "contentAddress": row.ca,
-            "signatures": list(row.signatures),
-            "references": list(row.references),
-        }
-    ca = record.ca if record is not None else row.ca if row is not None else None
-    if references is None:
-        references = row.references if row is not None else ()
+    record = known.record
     observed = look(
         PathTask(
             path=wanted,
             physical=str(location.physical(wanted)),
             store_dir=location.store_dir,
-            ca=ca,
-            references=references,
+            ca=record.ca if record is not None else row.ca if row is not None else None,
+            references=known.references if record is not None else row.references if row is not None else (),
             owner=Owner.of(location.store.stat()),
         )
     )
-    facts["onDisk"] = {
-        "narHash": observed.nar_hash,
-        "narSize": observed.nar_size,
-        "problem": observed.detail or None,
-        "deservedPath": observed.deserved,
-        "metadata": [f"{printable(one.relative) or '.'}: {one.detail}" for one in observed.anomalies],
-    }
-    last = last_run(State(settings.config.state))
-    if last is not None:
-        facts["lastRun"] = {
-            "verdict": last.paths.get(wanted, "not in the manifest"),
-            "reason": last.reasons.get(wanted),
-            "findings": [f"{one.code} {one.message}" for one in last.findings if one.path == wanted],
-        }
-    _print(facts, as_json=common.json)
+    found = explanation(known, row, observed, settings.config, compare=not trust.offline)
+    show.path(found, as_json=common.json)
     return 0
 
 
-def _print(facts: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode() + "\n")
-        return
-    for title, value in facts.items():
-        if not isinstance(value, dict):
-            sys.stdout.write(f"{title}: {value}\n")
-            continue
-        sys.stdout.write(f"{title}:\n")
-        for name, inner in value.items():
-            shown = [printable(one) for one in inner] or ["none"] if isinstance(inner, list) else [_line(inner)]
-            sys.stdout.write(f"  {name + ':':16} {_INDENT.join(shown)}\n")
-
-
-def _line(value: Any) -> str:
-    return "-" if value is None else one_line(str(value))
+def _store_path(location: StoreLocation, what: str) -> str:
+    wanted = running.store_path_behind(location, logical(location, what))
+    if wanted is None:
+        raise UsageError(
+            f"{what} leads to no store path of {location.store_dir}",
+            hint="name a store path, or --root and --store-dir",
+        )
+    return wanted
