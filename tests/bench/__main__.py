@@ -9,9 +9,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import closure, rebuild, scan, start
+from tests.bench import closure, rebuild, rescan, scan, start
 
-CASES = {"scan": scan.case, "closure": closure.case, "rebuild": rebuild.case, "start": start.case}
+CASES = {
+    "scan": scan.case,
+    "rescan": rescan.case,
+    "closure": closure.case,
+    "rebuild": rebuild.case,
+    "start": start.case,
+}
 
 
 def main() -> int:
