@@ -81,13 +81,13 @@ class Machine:
     def run(self, *, numbered: bool = True) -> tuple[set[str], list[str], tuple[str, ...]]:
         """Do one run; return what was not read again, the codes, and the notes."""
         memory = self.open()
-        recalled = memory.recall(self.tasks, self.wanted)
-        looks = recalled | {task.path: look(task) for task in self.tasks if task.path not in recalled}
+        looks = {task.path: look(task) for task in memory.prepare(self.tasks, self.wanted)}
+        recalled = {path for path, seen in looks.items() if seen.as_at is not None}
         account = memory.account(looks)
         memory.keep(self.case(looks))
         if numbered:
             self.state.next_counter()
-        return set(recalled), [problem.code for problem in account.problems], account.notes
+        return recalled, [problem.code for problem in account.problems], account.notes
 
     def case(self, looks: dict[str, PathObservation]) -> Case:
         """Return what a run would judge: paths that only the database speaks for."""
@@ -260,7 +260,7 @@ def test_bytes_that_changed_without_a_trace_are_a_finding(machine: Machine) -> N
     machine.run()
     machine.later()
     memory = machine.open()
-    memory.know(machine.tasks)
+    memory.prepare(machine.tasks, machine.wanted, read_all=True)
     path = machine.tasks[0].path
     seen = {task.path: look(task) for task in machine.tasks}
     seen[path] = replace(seen[path], nar_hash=machine.names.sri("rotten"))
@@ -298,8 +298,8 @@ def test_a_verifier_that_failed_its_own_test_remembers_nothing(machine: Machine)
     """Its other words are not to be trusted, also not by later runs."""
     machine.run()
     memory = machine.open()
-    recalled = memory.recall(machine.tasks, machine.wanted)
+    looks = {task.path: look(task) for task in memory.prepare(machine.tasks, machine.wanted)}
 
-    memory.keep(replace(machine.case(recalled), self_test="a flipped byte was not seen"))
+    memory.keep(replace(machine.case(looks), self_test="a flipped byte was not seen"))
 
     assert not (machine.state.path / keeper.FILE).exists()

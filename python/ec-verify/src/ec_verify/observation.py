@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ec_closure.errors import LocalError
@@ -105,12 +105,8 @@ def observe(
     audit, unaudited = _audit(location)
     todo = tasks(location, rows, manifests, owner, references=references)
     total(sum(task.size for task in todo))
-    recalled = _recalled(memory, todo, expected(rows, manifests), read_all=read_all)
-    for task in todo:
-        if task.path in recalled:
-            advance(task.size)
-    unread_yet = [replace(task, remember=memory is not None) for task in todo if task.path not in recalled]
-    looks = recalled | look_at_all(unread_yet, advance=advance)
+    known = memory.prepare(todo, expected(rows, manifests), read_all=read_all) if memory is not None else todo
+    looks = look_at_all(known, advance=advance)
     moment = _Moment(location, manifests, owner, rows, looks, problems, references=references)
     entries, partial = moment.settle(patience or Patience())
     entries, strange, unread = _beside(location, owner, entries)
@@ -140,17 +136,6 @@ def expected(rows: dict[str, PathInfo], manifests: tuple[Manifest, ...]) -> dict
         for record in (*manifest.paths, *manifest.contents)
     }
     return {path: row.nar_hash.sri for path, row in rows.items()} | signed
-
-
-def _recalled(
-    memory: Keeper | None, todo: list[PathTask], wanted: dict[str, str], *, read_all: bool
-) -> dict[str, PathObservation]:
-    if memory is None:
-        return {}
-    if read_all:
-        memory.know(todo)
-        return {}
-    return memory.recall(todo, wanted)
 
 
 def look_again(

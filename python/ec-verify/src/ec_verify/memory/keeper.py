@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -28,8 +29,7 @@ from ec_verify.memory.contents import (
 )
 from ec_verify.model import Problem, Recall
 from ec_verify.observation import expected
-from ec_verify.scan.fingerprint import fingerprint
-from ec_verify.scan.path import PathObservation
+from ec_verify.scan.path import Known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ec_verify.judge import Case
     from ec_verify.location import StoreLocation
     from ec_verify.memory.contents import Built, Clock, Cost
-    from ec_verify.scan.path import PathTask
+    from ec_verify.scan.path import PathObservation, PathTask
     from ec_verify.state import State
 
 FILE = "memory"
@@ -66,8 +66,12 @@ class Keeper:
     memory: Memory | None = None
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    reads: dict[str, Read] = field(default_factory=dict)
     _tasks: dict[str, PathTask] = field(default_factory=dict)
+
+    @cached_property
+    def reads(self) -> dict[str, Read]:
+        """What was read, by store path."""
+        return {read.path: read for read in self.memory.reads} if self.memory else {}
 
     @property
     def builds(self) -> tuple[Built, ...]:
@@ -80,12 +84,16 @@ class Keeper:
         """What building took, by the names of derivations: estimates only."""
         return self.memory.costs if self.memory else ()
 
-    def recall(self, tasks: list[PathTask], wanted: Mapping[str, str]) -> dict[str, PathObservation]:
-        """Return what need not be read again: remembered with the bytes that are *wanted*, and not written since."""
+    def prepare(self, tasks: list[PathTask], wanted: Mapping[str, str], *, read_all: bool = False) -> list[PathTask]:
+        """Return *tasks* with what is known of them: what was remembered with the bytes that are *wanted*.
+
+        Nothing is, when *read_all* asks for all bytes. All are to be remembered.
+        """
         self._tasks = {task.path: task for task in tasks}
-        if self.memory is None:
-            return {}
-        self.reads = {read.path: read for read in self.memory.reads}
+        known = self._known(tasks, wanted) if self.memory is not None and not read_all else {}
+        return [replace(task, remember=True, known=known.get(task.path)) for task in tasks]
+
+    def _known(self, tasks: list[PathTask], wanted: Mapping[str, str]) -> dict[str, Known]:
         choice = choose(
             tasks,
             wanted,
@@ -95,19 +103,10 @@ class Keeper:
             runs=self.settings.config.rescan.runs,
             key=self.key,
         )
-        found = {}
-        for path, read in choice.trusted.items():
-            seen = fingerprint(self._tasks[path].physical)
-            if seen is not None and seen.digest == read.fingerprint and seen.newest <= self.began.wall:
-                found[path] = PathObservation(
-                    path, read.nar_hash, read.nar_size, deserved=path if read.deserved else None, as_at=read.read_at
-                )
-        return found
-
-    def know(self, tasks: Iterable[PathTask]) -> None:
-        """Take note of the tasks of a run that reads everything, for `keep`."""
-        self._tasks = {task.path: task for task in tasks}
-        self.reads = {read.path: read for read in self.memory.reads} if self.memory else {}
+        return {
+            path: Known(read.nar_hash, read.nar_size, read.fingerprint, read.entries, read.read_at)
+            for path, read in choice.trusted.items()
+        }
 
     def account(self, looks: Mapping[str, PathObservation]) -> Recall:
         """Return what this memory has to say to the judge, after the disk was looked at."""

@@ -15,7 +15,7 @@ from ec_closure.nar.errors import TreeChangedError, TreeTooLargeError, Unsupport
 from ec_closure.nar.hash import hash_path
 from ec_closure.references import ReferenceScanner
 from ec_closure.store_path import StorePath
-from ec_verify.scan.fingerprint import Fingerprint, Gatherer
+from ec_verify.scan.fingerprint import Fingerprint, Gatherer, fingerprint
 from ec_verify.scan.metadata import Anomaly, Owner, inspector
 from ec_verify.scan.sparse import bounded
 from ec_verify.text import printable
@@ -25,13 +25,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What an earlier run read: the hash and size of its NAR, the *fingerprint* that it had, and when it was read."""
+
+    nar_hash: str
+    nar_size: int
+    fingerprint: bytes
+    entries: int
+    read_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class PathTask:
     """One path to look at. *ca* names only the method: the digest is computed from the bytes (pitfall P12).
 
     *owner* None leaves metadata alone. *limit* is how many bytes its NAR may have, by whoever speaks for the path:
     reading stops there, for a sparse file of terabytes would never end. *candidates* are hash parts to look for in the
     bytes, which are read once more for that. *remember* asks for the fingerprint, too. *doubted* says that nobody
-    vouches for *limit*: then no more is read than what lies on the disk allows (`ec_verify.scan.sparse`).
+    vouches for *limit*: then no more is read than what lies on the disk allows (`ec_verify.scan.sparse`). What is
+    *known* and has that fingerprint still is not read.
     """
 
     path: str
@@ -44,6 +56,7 @@ class PathTask:
     limit: int = sys.maxsize
     candidates: frozenset[str] | None = None
     remember: bool = False
+    known: Known | None = None
     doubted: bool = False
 
 
@@ -72,6 +85,11 @@ class PathObservation:
 
 def look(task: PathTask) -> PathObservation:
     """Read one store path once. Never raises for what lies on the disk: that is an observation."""
+    unchanged = _unchanged(task, task.known) if task.known is not None else None
+    return unchanged or _read(task)
+
+
+def _read(task: PathTask) -> PathObservation:
     root = Path(task.physical)
     anomalies: list[Anomaly] = []
     inspect = inspector(task.owner, anomalies) if task.owner else None
@@ -117,6 +135,20 @@ def _occurring(root: Path, candidates: frozenset[str], limit: int) -> frozenset[
     scanner = ReferenceScanner(candidates)
     dump(root, scanner.update, limit=limit)
     return scanner.finish()
+
+
+def _unchanged(task: PathTask, known: Known) -> PathObservation | None:
+    """Return what is *known*, if nothing was written to the path since; else it must be read."""
+    seen = fingerprint(task.physical)
+    if seen is None or seen.digest != known.fingerprint:
+        return None
+    return PathObservation(
+        task.path,
+        known.nar_hash,
+        known.nar_size,
+        deserved=task.path if task.ca is not None else None,
+        as_at=known.read_at,
+    )
 
 
 def _deserved(task: PathTask, ca: str, root: Path, seen: Hash) -> tuple[str | None, str]:

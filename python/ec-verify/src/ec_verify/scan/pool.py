@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # What a path costs beyond its bytes, in bytes that could be hashed in that time.
 _PATH = 128 << 10
+# What asking for the metadata of one entry costs, where nothing is read.
+_ENTRY = 4 << 10
 # Below this a helper costs more than it brings; it takes some 40 ms to start.
 _WORTH_A_POOL = 64 << 20
 # Small paths travel together: handing them over one by one costs more than hashing them.
@@ -125,14 +127,14 @@ class _Helper:
 
 
 def _weight(task: PathTask) -> int:
-    return task.size + _PATH
+    return (task.size if task.known is None else task.known.entries * _ENTRY) + _PATH
 
 
 def batches(tasks: list[PathTask]) -> list[list[PathTask]]:
     """Return *tasks*, largest first, in the portions in which they are handed out."""
     found: list[list[PathTask]] = []
     room = 0
-    for task in sorted(tasks, key=lambda task: (-task.size, task.path)):
+    for task in sorted(tasks, key=lambda task: (-_weight(task), task.path)):
         room -= _weight(task)
         if room < 0:
             found.append([])
