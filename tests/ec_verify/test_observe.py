@@ -22,7 +22,7 @@ from ec_verify.scan.busy import Patience
 from ec_verify.scan.entries import Entry
 from ec_verify.scan.litter import Litter, inspect_litter
 from ec_verify.scan.oddity import Oddity
-from ec_verify.scan.path import PathObservation
+from ec_verify.scan.path import Known, PathObservation, look
 from ec_verify.scan.pool import look_at_all
 
 if TYPE_CHECKING:
@@ -461,11 +461,18 @@ def _register(node: Node, what: str, *, name: str = "") -> str:
 
 
 class Recalls:
-    """A memory that recalls every path, whatever it is."""
+    """A memory that knows every path, whatever it is."""
 
-    def recall(self, todo: list[PathTask], _wanted: dict[str, str]) -> dict[str, PathObservation]:
-        """Recall all."""
-        return look_at_all(todo)
+    def prepare(self, todo: list[PathTask], _wanted: dict[str, str], *, read_all: bool) -> list[PathTask]:
+        """Know all."""
+        assert not read_all
+        seen = {task.path: look(replace(task, remember=True)) for task in todo}
+        known = {
+            path: Known(one.nar_hash or "", one.nar_size, one.fingerprint.digest, one.fingerprint.entries, 1)
+            for path, one in seen.items()
+            if one.fingerprint is not None
+        }
+        return [replace(task, known=known[task.path]) for task in todo]
 
 
 def test_layers_are_looked_at_for_paths_that_are_not_read_again(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
