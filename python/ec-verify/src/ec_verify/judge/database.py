@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ec_closure.store_db_audit import FlawKind
     from ec_verify.judge.case import Case
 
+_NOBODY = (None, None)
 # A table or index does nothing by itself, and the next Nix may bring it.
 _WEIGHTS: dict[FlawKind, Severity] = {"stranger": "info", "stray": "warn"}
 
@@ -36,11 +37,13 @@ def judge_database(case: Case, known: dict[str, tuple[Manifest, PathRecord]]) ->
     keys = Keyring.parse(case.policy.cache_keys)
     claims = _Claims()
     for path, row in case.observation.rows.items():
-        manifest, record = known.get(path, (None, None))
-        yield from _signatures(case, row, keys, believed=record is None or _agrees(manifest, record, row))
-        yield from _origin(case, row, record, claims)
+        manifest, record = known.get(path, _NOBODY)
+        if row.signatures:
+            yield from _signatures(case, row, keys, manifest, record)
+        if record is None or not _plain(row, record):
+            yield from _origin(case, row, record, claims)
     yield from claims.findings(case)
-    for path, (_, record) in known.items():
+    for path, (_, record) in known.items() if audit.outputs else ():
         if record.deriver is None or record.output is None:
             continue
         given = audit.outputs.get((record.deriver, record.output))
@@ -49,22 +52,30 @@ def judge_database(case: Case, known: dict[str, tuple[Manifest, PathRecord]]) ->
             yield case.finding("EV217", message, path)
 
 
-def _agrees(manifest: Manifest | None, record: PathRecord, row: PathInfo) -> bool:
-    """Tell whether a row says what CI signed. One that does not is EV212 already, and no signature can fit it."""
+def _plain(row: PathInfo, record: PathRecord) -> bool:
+    """Tell whether a row says of its origin what the manifest says, or nothing: nearly all of 100,000 do."""
     return (
-        manifest is not None
-        and (row.nar_hash.sri, row.nar_size) == (record.nar_hash, record.nar_size)
-        and set(row.references) == set(manifest.references_of(record))
+        (row.deriver is None or row.deriver == record.deriver)
+        and (row.ca is None or row.ca == record.ca)
+        and (not row.ultimate or record.origin == "built")
     )
 
 
-def _signatures(case: Case, row: PathInfo, keys: Keyring, *, believed: bool) -> Iterable[Finding]:
+def _agrees(manifest: Manifest, record: PathRecord, row: PathInfo) -> bool:
+    """Tell whether a row says what CI signed. One that does not is EV212 already, and no signature can fit it."""
+    same = (row.nar_hash.sri, row.nar_size) == (record.nar_hash, record.nar_size)
+    return same and set(row.references) == set(manifest.references_of(record))
+
+
+def _signatures(
+    case: Case, row: PathInfo, keys: Keyring, manifest: Manifest | None, record: PathRecord | None
+) -> Iterable[Finding]:
     name = base_name(row.path)
     malformed = [text for text in row.signatures[: signing.MAX_SIGNATURES] if not signing.is_well_formed(text)]
     if malformed:
         message = f"{name} has {len(malformed)} signatures that are none, the first {malformed[0][:80]!r}"
         yield case.finding("EV216", message, row.path, weight="warn")
-    if not believed or not keys or not row.signatures:
+    if not keys or (manifest is not None and record is not None and not _agrees(manifest, record, row)):
         return
     fingerprint = signing.fingerprint(row.path, row.nar_hash, row.nar_size, row.references, case.store_dir)
     if forged := sorted(set(signing.false_signatures(fingerprint, row.signatures, keys))):

@@ -45,7 +45,7 @@ def judge_store_layers(case: Case) -> Iterable[Finding]:
         yield case.finding(
             "EV317", f"{more}{mount.kind} ({mount.source}) is mounted on the store directory, where {said}", mount.point
         )
-    if case.manifest is None:
+    if case.manifest is None or not layers.upper:
         return
     signed = {record.path: record for record in case.manifest.paths}
     for entry in layers.upper:
@@ -95,6 +95,8 @@ def _covered(case: Case, entry: UpperEntry, signed: str) -> Finding:
 def judge_written(case: Case) -> Iterable[Finding]:
     """Judge what was written to an overlay root since boot, outside the places that exist to be written to."""
     written = case.observation.written
+    if not (written.entries or written.more):
+        return
     trusted = {record.path for manifest in (case.manifest, *case.trust.others) if manifest for record in manifest.paths}
     found: dict[str, list[UpperEntry]] = {"EV318": [], "EV319": []}
     for entry in written.entries:

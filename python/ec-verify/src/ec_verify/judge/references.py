@@ -34,11 +34,13 @@ def judge_references(case: Case) -> Iterable[Finding]:
         if seen is None or seen.occurring is None or (record.ca or "").startswith("text:"):
             continue
         recorded = manifest.references_of(record)
+        parts = {hash_part(reference) for reference in recorded}
+        if parts == seen.occurring:
+            continue
         lost = [reference for reference in recorded if hash_part(reference) not in seen.occurring]
         if lost:
             more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
             yield case.finding("EV218", f"{base_name(path)} does not mention {lost[0]}{more}, to which it refers", path)
-        parts = {hash_part(reference) for reference in recorded}
         found = sorted(known[part] for part in seen.occurring - parts if part in known)
         given = _given(manifest, signed, record) if found else set()
         certain = [reference for reference in found if reference in given]
