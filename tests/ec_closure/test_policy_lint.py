@@ -98,6 +98,16 @@ def test_what_is_merely_odd_is_remarked(text: str, place: str) -> None:
     assert place in noted(text, "info")
 
 
+def test_every_key_is_told_in_words() -> None:
+    """A key that is added later must not be left out of the explanation."""
+    text = f"severity.EV205 = 'fail'\n{REGISTER}pattern='x'\n{ACCEPT}code='EV203'\npattern='x'"
+    told = {one.about for one in policy_words.whole(policy.decode(text.encode()), TODAY)}
+
+    keys = {about.partition("[")[0].partition(".")[0] for about in told}
+    silent = {"schema", "allow_specialisations"}  # the latter is told with `systems`
+    assert set(policy.Policy.__struct_fields__) - silent <= keys
+
+
 TEXTS = st.text("*?[]ab-/@0", min_size=1, max_size=5)
 POLICIES = st.builds(
     "\n".join,

@@ -45,6 +45,7 @@ def whole(policy: Policy, today: datetime.date) -> tuple[Says, ...]:
     return (
         _says("level", f"a run must reach {policy.level}: {_reach(policy)}"),
         _says("freshness", _freshness(policy)),
+        _says("memory", _memory(policy)),
         _says("systems", f"{_systems(policy)}; {_specialisations(policy)}"),
         *(_says(f"severity.{code}", _weight(policy, code)) for code in sorted(policy.severity)),
         _says("metadata", _metadata(policy)),
@@ -137,6 +138,11 @@ def _reach(policy: Policy) -> str:
 def _freshness(policy: Policy) -> str:
     lag, days = policy.freshness.max_lag, policy.freshness.max_age_days
     return f"at most {lag} newer releases, and metadata verified within the last {days} days"
+
+
+def _memory(policy: Policy) -> str:
+    read, rebuilt = policy.memory.max_read_age_days, policy.memory.max_rebuild_age_days
+    return f"what was read counts for at most {read} days, what was rebuilt for at most {rebuilt}"
 
 
 def _systems(policy: Policy) -> str:
