@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.nix, pytest.mark.root]
 
 
-def explain(lab: Lab, node: Node, path: str) -> Any:
+def explain(lab: Lab, node: Node, path: str, *options: str) -> Any:
     """Return what `ec-verify explain --json` says."""
-    return json.loads(lab.programs.run(["ec-verify", "explain", path, "--config", node.config, "--json"]).stdout)
+    command = ["ec-verify", "explain", path, "--config", node.config, "--json", *options]
+    return json.loads(lab.programs.run(command).stdout)
 
 
 def test_a_flipped_byte_is_found_in_its_file(lab: Lab) -> None:
@@ -49,3 +50,37 @@ def test_what_a_path_inherits_is_led_back_to_its_root_cause(lab: Lab) -> None:
     cause = explain(lab, node, node.path("dhparams"))
     assert cause["rebuilt"]["narHash"] != cause["signed"]["narHash"] == cause["onDisk"]["narHash"]
     assert node.release.toplevel in cause["dependents"]["affected"]
+
+
+def test_what_does_not_reproduce_is_told_file_by_file(lab: Lab) -> None:
+    """One builder runs again in a ghost, and what it makes is compared with the disk."""
+    node = lab.clone_node("explain-rebuild")
+    lab.verify(node, "--level", "bytes")
+
+    found = explain(lab, node, node.path("dhparams"), "--rebuild")["rebuiltDifference"]
+
+    assert ("disk", "rebuilt") == (found["left"], found["right"])
+    assert found["source"].startswith("built again here: other bytes than CI signed: sha256-")
+    assert "contents" in {entry["kind"] for entry in found["entries"]}
+
+
+def test_what_was_altered_here_is_compared_with_its_rebuild(lab: Lab) -> None:
+    """Where no cache has the signed bytes, the builder makes them."""
+    node = lab.clone_node("explain-altered")
+    BY_NAME["edited-row"].apply(node)
+    lab.verify(node, "--level", "bytes")
+
+    found = explain(lab, node, node.attacked[0], "--rebuild", "--offline")["rebuiltDifference"]
+
+    assert "built again here: the bytes that CI signed" == found["source"]
+    assert ["contents"] == [entry["kind"] for entry in found["entries"]]
+
+
+def test_what_nothing_makes_cannot_be_built_again(lab: Lab) -> None:
+    """A source tree, for one: said, not failed."""
+    node = lab.clone_node("explain-source")
+    lab.verify(node, "--level", "bytes")
+
+    found = explain(lab, node, node.source, "--rebuild")["rebuiltDifference"]
+
+    assert "no derivation of the source makes it" in found["unavailable"]

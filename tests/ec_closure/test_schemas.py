@@ -99,7 +99,9 @@ EXPLANATION = Explanation(
     rebuilt=RebuiltFacts(nar_hash=SRI, derivation=DRV, output="out", round=1),
     source=SourceFacts(evaluated=DRV, signed=DRV),
     last_run=LastRun(verdict="corrupt", findings=("EV201 x",)),
-    difference=FileDifference(source="cache", count=1, entries=(Entry(path="bin", kind="added", disk="a file"),)),
+    difference=FileDifference(
+        left="signed", right="disk", source="cache", count=1, entries=(Entry(path="bin", kind="added", right="a file"),)
+    ),
     dependents=Dependents(direct=1, transitive=2, affected=(PATH,)),
     chain=(PATH,),
 )

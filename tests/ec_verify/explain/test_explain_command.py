@@ -132,13 +132,13 @@ class TestDifference:
 
         assert found is not None
         assert (2, True, None) == (found.count, found.complete, found.unavailable)
-        assert [("share/doc", "contents", 0), ("share/new", "added", None)] == [
+        assert [("share/doc", "contents", 0), ("share/new", "only disk", None)] == [
             (one.path, one.kind, one.offset) for one in found.entries
         ]
         assert ("@@ -1,2 +1,2 @@", "-words", "+other words", " ") == found.entries[0].lines
 
         out = cached.run("explain", cached.path("tool")).out
-        assert "difference: 2 entries differ (signed bytes from file://" in out
+        assert "difference, signed to disk: 2 entries (file://" in out
         assert "  share/doc: contents from byte 0\n" in out
 
     def test_a_path_that_does_not_differ_is_not_fetched(self, cached: Node) -> None:

@@ -72,25 +72,30 @@ class LastRun(Record, frozen=True, kw_only=True):
 
 
 class Entry(Explained, frozen=True, kw_only=True):
-    """One entry that differs. *signed* and *disk* say what is on each side, *offset* where contents first differ."""
+    """One entry that differs. *left* and *right* say what is on each side, *offset* where contents first differ."""
 
     path: str
     kind: Text
-    signed: str = ""
-    disk: str = ""
+    left: str = ""
+    right: str = ""
     offset: int | None = None
     lines: tuple[str, ...] = ()
 
 
 class FileDifference(Explained, frozen=True, kw_only=True):
-    """What differs between signed and on-disk bytes. *source* is where the former came from, *unavailable* why not."""
+    """What differs between two trees, called *left* and *right*. *source* is where one came from.
+
+    *unavailable* says why nothing was compared.
+    """
+
+    left: Text
+    right: Text
 
     source: str | None = None
     unavailable: str | None = None
     count: Count = 0
     complete: bool = True
     entries: tuple[Entry, ...] = ()
-    diffoscope: str | None = None
 
 
 class Dependents(Record, frozen=True, kw_only=True):
@@ -118,5 +123,6 @@ class Explanation(Explained, frozen=True, kw_only=True, tag_field="schema", tag=
     source: SourceFacts | None = None
     last_run: LastRun | None = None
     difference: FileDifference | None = None
+    rebuilt_difference: FileDifference | None = None
     dependents: Dependents | None = None
     chain: tuple[str, ...] = ()

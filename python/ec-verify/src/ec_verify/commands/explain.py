@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
 
 from ec_closure.errors import UsageError
@@ -16,6 +17,7 @@ from ec_verify.commands.options import Common, Trust, logical
 from ec_verify.commands.status import last_run
 from ec_verify.explain import show
 from ec_verify.explain.derivations import compare_files
+from ec_verify.explain.difference import rebuilt_difference
 from ec_verify.explain.explanation import Known, explanation
 from ec_verify.explain.last import last_case
 from ec_verify.location import StoreLocation
@@ -34,6 +36,9 @@ def explain(
     drv: Annotated[
         tuple[Path, Path] | None, Parameter(help="Two .drv files: tell why they differ, down to the root causes.")
     ] = None,
+    rebuild: Annotated[
+        bool, Parameter(help="Build the path again in a ghost store and compare, file by file.", negative=())
+    ] = False,
     common: Common = Common(),
     trust: Trust = Trust(),
 ) -> int:
@@ -88,6 +93,9 @@ def explain(
         )
     )
     found = explanation(known, row, observed, settings.config, compare=not trust.offline)
+    if rebuild and record is not None:
+        again = rebuilt_difference(settings, established, seen, record, common.progress())
+        found = msgspec.structs.replace(found, rebuilt_difference=again)
     show.path(found, as_json=common.json)
     return 0
 

@@ -1,4 +1,4 @@
-"""The difference between signed and on-disk bytes, file by file; diffoscope's where it is asked for."""
+"""The difference between signed, on-disk and rebuilt bytes, file by file."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from ec_closure.nar.differ import compare
 from ec_closure.nar.dump import dump
 from ec_closure.nar.reader import read
 from ec_fetch.cache import nar_from_cache
+from ec_verify.explain.rebuilding import rebuilt
 from ec_verify.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ec_closure.manifest import PathRecord
-    from ec_verify.config import Config
+    from ec_verify.config import Config, Settings
+    from ec_verify.model import TrustOutcome
+    from ec_verify.observe.running import Running
+    from ec_verify.progress import Progress
 
 _KINDS = {
-    "only left": "removed",
-    "only right": "added",
     "type": "another type",
     "executable": "execute bit",
     "target": "symlink target",
@@ -35,30 +37,53 @@ _MOST = 16
 
 
 def difference(config: Config, record: PathRecord) -> FileDifference:
-    """Compare the path of *record* on disk with the bytes that CI signed, from the caches that the configuration names.
+    """Compare the bytes that CI signed, from the caches that the configuration names, with the path on disk.
 
     Archives lie in temporary files meanwhile. What cannot be had is said in the result.
     """
-    location = config.location
     try:
-        with _signed(config, record) as (source, signed), tempfile.TemporaryFile() as disk:
-            dump(location.physical(record.path), disk.write, limit=_MOST * record.nar_size + (64 << 20))
-            disk.seek(0)
-            found = compare(read(cast("BinaryIO", signed)), read(cast("BinaryIO", disk)))
+        with _signed(config, record) as (source, signed):
+            return _compared(signed, record, config, names=("signed", "disk"), source=source, disk_first=False)
     except _NoBytesError as error:
-        return FileDifference(unavailable=one_line(str(error)))
+        return FileDifference(left="signed", right="disk", unavailable=one_line(str(error)))
     except EcError as error:
-        return FileDifference(unavailable=one_line(f"the path cannot be compared: {error}"))
+        return FileDifference(left="signed", right="disk", unavailable=one_line(f"cannot be compared: {error}"))
+
+
+def rebuilt_difference(
+    settings: Settings, trust: TrustOutcome, seen: Running, record: PathRecord, progress: Progress
+) -> FileDifference:
+    """Compare the path on disk with what its builder makes now, in a ghost store."""
+    names = ("disk", "rebuilt")
+    try:
+        with rebuilt(settings, trust, seen, record.path, progress) as (made, file):
+            same = "the bytes that CI signed" if made == record.nar_hash else f"other bytes than CI signed: {made}"
+            source = f"built again here: {same}"
+            return _compared(file, record, settings.config, names=names, source=source, disk_first=True)
+    except (EcError, OSError) as error:
+        return FileDifference(left=names[0], right=names[1], unavailable=one_line(str(error)))
+
+
+def _compared(
+    other: IO[bytes], record: PathRecord, config: Config, *, names: tuple[str, str], source: str, disk_first: bool
+) -> FileDifference:
+    with tempfile.TemporaryFile() as disk:
+        dump(config.location.physical(record.path), disk.write, limit=_MOST * record.nar_size + (64 << 20))
+        disk.seek(0)
+        left, right = (read(cast("BinaryIO", side)) for side in ((disk, other) if disk_first else (other, disk)))
+        found = compare(left, right)
     return FileDifference(
+        left=names[0],
+        right=names[1],
         source=one_line(source),
         count=found.count,
         complete=found.complete,
         entries=tuple(
             Entry(
                 path=one.path,
-                kind=_KINDS[one.kind],
-                signed=one.left,
-                disk=one.right,
+                kind=_KINDS.get(one.kind) or f"only {names[one.kind == 'only right']}",
+                left=one.left,
+                right=one.right,
                 offset=one.offset,
                 lines=one.lines,
             )

@@ -75,6 +75,24 @@ def derivations(found: DerivationDiff, *, as_json: bool) -> None:
 
 
 def _evidence(found: Explanation) -> Iterable[str]:
+    yield from _hashes(found)
+    for code, message in found.trust.items():
+        yield f"trust: {code} {message}"
+    yield from _facts(found)
+    for difference in (found.difference, found.rebuilt_difference):
+        if difference is not None:
+            yield from _difference(difference)
+    if found.chain:
+        yield "inherits from:"
+        yield from (f"  {'  ' * depth}{one}" for depth, one in enumerate(found.chain[:_MANY]))
+    if found.dependents is not None:
+        yield f"dependents: {found.dependents.direct} direct, {found.dependents.transitive} in all"
+        yield from (f"  because of it: {one}" for one in found.dependents.affected)
+    yield f"next: {found.next}"
+
+
+def _hashes(found: Explanation) -> Iterable[str]:
+    """Put what was signed, registered, seen and rebuilt below one another, marked by whether it is what was signed."""
     signed, registered, disk, rebuilt = found.signed, found.registered, found.on_disk, found.rebuilt
     reference = signed.nar_hash if signed is not None else None
     yield "hashes:"
@@ -93,8 +111,10 @@ def _evidence(found: Explanation) -> Iterable[str]:
     if found.source is not None:
         same = "=" if found.source.evaluated == found.source.signed else "≠"
         yield f"  source:      {same} {found.source.evaluated or '-'}; CI built {found.source.signed or '-'}"
-    for code, message in found.trust.items():
-        yield f"trust: {code} {message}"
+
+
+def _facts(found: Explanation) -> Iterable[str]:
+    signed, registered, disk = found.signed, found.registered, found.on_disk
     if signed is not None:
         yield from _section(
             "signed", {"deriver": (signed.deriver or "-",), "references": signed.references or ("none",)}
@@ -126,29 +146,21 @@ def _evidence(found: Explanation) -> Iterable[str]:
                 "findings": found.last_run.findings or ("none",),
             },
         )
-    if found.difference is not None:
-        yield from _difference(found.difference)
-    if found.chain:
-        yield "inherits from:"
-        yield from (f"  {'  ' * depth}{one}" for depth, one in enumerate(found.chain[:_MANY]))
-    if found.dependents is not None:
-        yield f"dependents: {found.dependents.direct} direct, {found.dependents.transitive} in all"
-        yield from (f"  because of it: {one}" for one in found.dependents.affected)
-    yield f"next: {found.next}"
 
 
 def _difference(found: FileDifference) -> Iterable[str]:
+    title = f"difference, {found.left} to {found.right}"
     if found.unavailable is not None:
-        yield f"difference: not known: {found.unavailable}"
+        yield f"{title}: not known: {found.unavailable}"
         return
-    yield f"difference: {found.count} entries differ (signed bytes from {found.source})"
+    yield f"{title}: {found.count} entries ({found.source})"
     for one in found.entries[:_SHOWN]:
         at = f" from byte {one.offset}" if one.offset is not None else ""
         yield f"  {one.path}: {one.kind}{at}"
-        if one.signed:
-            yield f"    signed:  {one.signed}"
-        if one.disk:
-            yield f"    disk:    {one.disk}"
+        if one.left:
+            yield f"    {found.left + ':':9} {one.left}"
+        if one.right:
+            yield f"    {found.right + ':':9} {one.right}"
         yield from (f"    {line}" for line in one.lines)
     if found.count > min(_SHOWN, len(found.entries)):
         yield f"  … and {found.count - min(_SHOWN, len(found.entries))} more"
