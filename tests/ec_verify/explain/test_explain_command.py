@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ import msgspec
 import pytest
 
 from ec_closure.explanation import Explanation
+from ec_closure.nar.tree import File, write_tree
+from ec_verify.explain.diffoscope import DiffoscopeError, report
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,6 +179,65 @@ class TestDifference:
 
         assert "no cache to get the signed bytes from" in ((found.unavailable if found else None) or "")
         assert explained(node, "library", "--offline").difference is None
+
+
+class TestDiffoscope:
+    """A program of others, kept at arm's length."""
+
+    SCRIPT = """#!/bin/sh
+    [ "$1 $3 $5 $6" = "--text --max-report-size signed disk" ] || exit 3
+    {{ env; cat signed disk; }} > "$2"
+    {then}
+    """
+
+    def explain(self, node: Node, monkeypatch: pytest.MonkeyPatch, then: str) -> str:
+        """Explain an altered path with a diffoscope of ours on the PATH."""
+        programs = node.directory / "programs"
+        programs.mkdir()
+        (programs / "diffoscope").write_text(self.SCRIPT.format(then=then))
+        (programs / "diffoscope").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+        monkeypatch.setenv("SECRET", "token")
+        change(node.physical("library"), b"a back door\n")
+        found = explained(node, "library", "--diffoscope").difference
+        assert found is not None
+        return found.diffoscope or ""
+
+    def test_its_report_is_kept_and_nothing_else(self, cached: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Both trees were there, the environment was not."""
+        file = self.explain(cached, monkeypatch, "exit 1")
+
+        (kept,) = (cached.state / "explain").iterdir()
+        assert str(kept) == file
+        assert ("a library\na back door\n" in kept.read_text(), "token" in kept.read_text()) == (True, False)
+
+    def test_its_failure_is_told_and_costs_nothing(self, cached: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The comparison of our own stands."""
+        said = self.explain(cached, monkeypatch, "echo broken >&2; exit 2")
+
+        assert "none: diffoscope ended with exit code 2: broken" == said
+        assert [] == list((cached.state / "explain").iterdir())
+
+    def test_its_absence_is_told(self, cached: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It is a large thing to install."""
+        change(cached.physical("library"), b"a back door\n")
+        monkeypatch.setattr("ec_verify.explain.diffoscope.shutil.which", lambda _name: None)
+
+        found = explained(cached, "library", "--diffoscope").difference
+
+        assert found is not None
+        assert "none: diffoscope is not installed" == found.diffoscope
+
+    def test_one_that_does_not_end_is_ended(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With all that it started."""
+        (tmp_path / "diffoscope").write_text("#!/bin/sh\nsleep 1000 &\nsleep 1000\n")
+        (tmp_path / "diffoscope").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        archives = [io.BytesIO(write_tree(File(data))) for data in (b"a", b"b")]
+
+        with pytest.raises(DiffoscopeError, match="did not end"):
+            report(archives[0], archives[1], ("signed", "disk"), tmp_path / "explain" / "x.txt", seconds=0.2)
+        assert [] == list((tmp_path / "explain").iterdir())
 
 
 class TestCodes:

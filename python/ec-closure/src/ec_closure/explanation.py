@@ -85,7 +85,7 @@ class Entry(Explained, frozen=True, kw_only=True):
 class FileDifference(Explained, frozen=True, kw_only=True):
     """What differs between two trees, called *left* and *right*. *source* is where one came from.
 
-    *unavailable* says why nothing was compared.
+    *unavailable* says why nothing was compared. *diffoscope* is its report's file, or why there is none.
     """
 
     left: Text
@@ -96,6 +96,7 @@ class FileDifference(Explained, frozen=True, kw_only=True):
     count: Count = 0
     complete: bool = True
     entries: tuple[Entry, ...] = ()
+    diffoscope: str | None = None
 
 
 class Dependents(Record, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -34,10 +35,14 @@ def explain(
     /,
     *,
     drv: Annotated[
-        tuple[Path, Path] | None, Parameter(help="Two .drv files: tell why they differ, down to the root causes.")
+        tuple[Path, Path] | None,
+        Parameter(help="Two .drv files: tell why they differ, down to the root causes.", negative=()),
     ] = None,
     rebuild: Annotated[
         bool, Parameter(help="Build the path again in a ghost store and compare, file by file.", negative=())
+    ] = False,
+    diffoscope: Annotated[
+        bool, Parameter(help="Also let diffoscope compare what differs, if it is installed.", negative=())
     ] = False,
     common: Common = Common(),
     trust: Trust = Trust(),
@@ -82,6 +87,7 @@ def explain(
     with StoreDatabase.open(location.state, store_dir=location.store_dir) as database:
         row = database.path_info(wanted)
     record = known.record
+    size = record.nar_size if record is not None else row.nar_size if row is not None else None
     observed = look(
         PathTask(
             path=wanted,
@@ -90,11 +96,14 @@ def explain(
             ca=record.ca if record is not None else row.ca if row is not None else None,
             references=known.references if record is not None else row.references if row is not None else (),
             owner=Owner.of(location.store.stat()),
+            # A sparse file of terabytes would never end.
+            limit=sys.maxsize if size is None else 16 * size + (64 << 20),
+            doubted=size is None,
         )
     )
-    found = explanation(known, row, observed, settings.config, compare=not trust.offline)
+    found = explanation(known, row, observed, settings.config, compare=not trust.offline, diffoscope=diffoscope)
     if rebuild and record is not None:
-        again = rebuilt_difference(settings, established, seen, record, common.progress())
+        again = rebuilt_difference(settings, established, seen, record, common.progress(), diffoscope=diffoscope)
         found = msgspec.structs.replace(found, rebuilt_difference=again)
     show.path(found, as_json=common.json)
     return 0

@@ -14,7 +14,9 @@ from ec_closure.nar.differ import compare
 from ec_closure.nar.dump import dump
 from ec_closure.nar.reader import read
 from ec_fetch.cache import nar_from_cache
+from ec_verify.explain.diffoscope import report
 from ec_verify.explain.rebuilding import rebuilt
+from ec_verify.location import base_name
 from ec_verify.text import one_line
 
 if TYPE_CHECKING:
@@ -36,14 +38,14 @@ _MOST = 16
 """How many times the signed size is read of a tree on disk: what is larger is told by its size."""
 
 
-def difference(config: Config, record: PathRecord) -> FileDifference:
+def difference(config: Config, record: PathRecord, *, diffoscope: bool = False) -> FileDifference:
     """Compare the bytes that CI signed, from the caches that the configuration names, with the path on disk.
 
     Archives lie in temporary files meanwhile. What cannot be had is said in the result.
     """
     try:
         with _signed(config, record) as (source, signed):
-            return _compared(signed, record, config, names=("signed", "disk"), source=source, disk_first=False)
+            return _compared(signed, record, config, names=("signed", "disk"), source=source, diffoscope=diffoscope)
     except _NoBytesError as error:
         return FileDifference(left="signed", right="disk", unavailable=one_line(str(error)))
     except EcError as error:
@@ -51,7 +53,7 @@ def difference(config: Config, record: PathRecord) -> FileDifference:
 
 
 def rebuilt_difference(
-    settings: Settings, trust: TrustOutcome, seen: Running, record: PathRecord, progress: Progress
+    settings: Settings, trust: TrustOutcome, seen: Running, record: PathRecord, progress: Progress, *, diffoscope: bool
 ) -> FileDifference:
     """Compare the path on disk with what its builder makes now, in a ghost store."""
     names = ("disk", "rebuilt")
@@ -59,25 +61,34 @@ def rebuilt_difference(
         with rebuilt(settings, trust, seen, record.path, progress) as (made, file):
             same = "the bytes that CI signed" if made == record.nar_hash else f"other bytes than CI signed: {made}"
             source = f"built again here: {same}"
-            return _compared(file, record, settings.config, names=names, source=source, disk_first=True)
+            return _compared(file, record, settings.config, names=names, source=source, diffoscope=diffoscope)
     except (EcError, OSError) as error:
         return FileDifference(left=names[0], right=names[1], unavailable=one_line(str(error)))
 
 
 def _compared(
-    other: IO[bytes], record: PathRecord, config: Config, *, names: tuple[str, str], source: str, disk_first: bool
+    other: IO[bytes], record: PathRecord, config: Config, *, names: tuple[str, str], source: str, diffoscope: bool
 ) -> FileDifference:
     with tempfile.TemporaryFile() as disk:
         dump(config.location.physical(record.path), disk.write, limit=_MOST * record.nar_size + (64 << 20))
         disk.seek(0)
-        left, right = (read(cast("BinaryIO", side)) for side in ((disk, other) if disk_first else (other, disk)))
+        sides = (disk, other) if names[0] == "disk" else (other, disk)
+        left, right = (read(cast("BinaryIO", side)) for side in sides)
         found = compare(left, right)
+        said = None
+        if diffoscope:
+            target = config.state / "explain" / f"{base_name(record.path)}.{names[0]}-{names[1]}.txt"
+            try:
+                said = str(report(sides[0], sides[1], names, target))
+            except (EcError, OSError) as error:
+                said = f"none: {one_line(str(error))}"
     return FileDifference(
         left=names[0],
         right=names[1],
         source=one_line(source),
         count=found.count,
         complete=found.complete,
+        diffoscope=said,
         entries=tuple(
             Entry(
                 path=one.path,

@@ -63,7 +63,13 @@ class Known:
 
 
 def explanation(
-    known: Known, row: PathInfo | None, observed: PathObservation, config: Config, *, compare: bool
+    known: Known,
+    row: PathInfo | None,
+    observed: PathObservation,
+    config: Config,
+    *,
+    compare: bool,
+    diffoscope: bool = False,
 ) -> Explanation:
     """Explain a path. With *compare*, bytes that differ from the signed ones are compared file by file."""
     record, rebuilt = known.record, known.rebuilt
@@ -86,7 +92,9 @@ def explanation(
         rebuilt=_rebuilt(rebuilt),
         source=_source(known),
         last_run=_last(known),
-        difference=difference(config, record) if compare and differs and record is not None else None,
+        difference=difference(config, record, diffoscope=diffoscope)
+        if compare and differs and record is not None
+        else None,
         dependents=dependents(manifest, known.path, known.last.paths if known.last else {}) if manifest else None,
         chain=chain(manifest, known.path, rebuilt.tainted_by) if manifest and rebuilt and rebuilt.tainted_by else (),
     )

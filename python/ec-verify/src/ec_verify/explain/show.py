@@ -166,6 +166,8 @@ def _difference(found: FileDifference) -> Iterable[str]:
         yield f"  … and {found.count - min(_SHOWN, len(found.entries))} more"
     if not found.complete:
         yield "  not all was compared: too large"
+    if found.diffoscope is not None:
+        yield f"  diffoscope's report: {found.diffoscope}"
 
 
 def _section(title: str, values: dict[str, tuple[str, ...]]) -> Iterable[str]:
