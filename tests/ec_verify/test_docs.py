@@ -39,12 +39,15 @@ DOCUMENTED: dict[str, dict[str, type[msgspec.Struct]]] = {
         "`[nix]`": config.NixTable,
         "`[rescan]`": config.RescanTable,
         "`[rebuild]`": config.RebuildTable,
+        "`[budget]`": config.BudgetTable,
+        "`[fleet]`": config.FleetTable,
         "`[report]`": config.ReportTable,
     },
     "policy.md": {
         "Top level": policy.Policy,
         "`[freshness]`": policy.Freshness,
         "`[memory]`": policy.Memory,
+        "`[fleet]`": policy.Fleet,
         "`[metadata]`": policy.Metadata,
         "`[[unreproducible]]`": policy.Unreproducible,
         "`[[accept]]`": policy.Accepted,
@@ -115,7 +118,9 @@ def test_every_key_is_documented_as_it_is(file: str, heading: str, kind: type[ms
     """No key is missing, none is invented, and types and defaults are those of the code."""
     hints = typing.get_type_hints(kind, include_extras=True)
     tables = (
-        {"store", "trust", "source", "nix", "rescan", "rebuild", "report", "system"} if kind is config.Config else set()
+        {"store", "trust", "source", "nix", "rescan", "rebuild", "budget", "fleet", "report", "system"}
+        if kind is config.Config
+        else set()
     )
     expected = {
         field.name: (type_of(hints[field.name]), default_of(field))

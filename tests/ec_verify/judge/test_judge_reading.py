@@ -91,3 +91,62 @@ def test_other_bytes_stay_corrupt(scenes: Callable[..., Scene], names: type[Name
     scene.look(names.tool, as_at=scene.case.time - HOUR, nar_hash=names.sri("evil"))
 
     assert "corrupt" == scene.verdict_on(names.tool)
+
+
+def test_an_earlier_rebuild_counts_for_the_level(scenes: Callable[..., Scene], names: type[Names]) -> None:
+    """The path matches and was not rebuilt now; the reason and the account say when it was."""
+    scene = scenes("rebuild")
+    assert scene.case.rebuild is not None
+    outputs = {path: seen for path, seen in scene.case.rebuild.outputs.items() if path != names.tool}
+    scene.rebuild(outputs=outputs, remembered={names.tool: scene.case.time - DAY}, skipped={names.tool: "no time"})
+    judged = scene.judge()
+
+    assert (
+        "matches",
+        "not rebuilt again: rebuilt as signed 2026-11-19T12:00Z, from the same derivation and inputs",
+    ) == (
+        scene.verdict_on(names.tool),
+        scene.reason_for(names.tool),
+    )
+    assert ("passed", "rebuild") == (judged.verdict, judged.level_reached)
+    assert (1, DAY) == (judged.reading.rebuilt_before, judged.reading.oldest_rebuild_age)
+
+
+@pytest.mark.parametrize("age", [30 * DAY + 1, -1])
+def test_an_earlier_rebuild_counts_for_a_while(scenes: Callable[..., Scene], names: type[Names], age: int) -> None:
+    """Longer ago than policy allows, or in the future, it is none."""
+    scene = scenes("rebuild")
+    assert scene.case.rebuild is not None
+    outputs = {path: seen for path, seen in scene.case.rebuild.outputs.items() if path != names.tool}
+    scene.rebuild(outputs=outputs, remembered={names.tool: scene.case.time - age}, skipped={names.tool: "no time"})
+
+    assert ("not rebuilt: no time", "source") == (scene.reason_for(names.tool), scene.judge().level_reached)
+
+
+def test_what_was_tried_now_is_judged_by_that(scenes: Callable[..., Scene], names: type[Names]) -> None:
+    """That it came out as signed last week does not hide that it does not today."""
+    scene = scenes("rebuild").rebuild(remembered={names.tool: int(names.now.timestamp()) - DAY})
+    scene.evidence(names.tool, rebuilt=names.sri("other"))
+
+    assert "unreproducible" == scene.verdict_on(names.tool)
+
+
+@pytest.mark.parametrize(("accepted", "reached"), [(False, "source"), (True, "rebuild")])
+def test_a_share_is_the_level_only_where_policy_says_so(
+    scenes: Callable[..., Scene],
+    names: type[Names],
+    accepted: bool,  # noqa: FBT001 - a table
+    reached: str,
+) -> None:
+    """What other nodes rebuild is said to be theirs either way."""
+    scene = scenes("rebuild").policy(fleet={"accept_share": accepted})
+    assert scene.case.rebuild is not None
+    outputs = {path: seen for path, seen in scene.case.rebuild.outputs.items() if path != names.tool}
+    theirs = {names.tool: "assigned to other nodes of the fleet"}
+    scene.rebuild(outputs=outputs, skipped=theirs, elsewhere=frozenset(theirs))
+
+    assert ("matches", "not rebuilt: assigned to other nodes of the fleet", reached) == (
+        scene.verdict_on(names.tool),
+        scene.reason_for(names.tool),
+        scene.judge().level_reached,
+    )

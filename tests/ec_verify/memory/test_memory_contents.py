@@ -11,7 +11,6 @@ from ec_verify.memory.contents import (
     Binding,
     Built,
     Clock,
-    Cost,
     Memory,
     MemoryRefusedError,
     Read,
@@ -28,7 +27,6 @@ MEMORY = Memory(
     clock=Clock(10**18, 5, "boot"),
     reads=(Read(PATH, SRI, 120, b"a" * 32, False, b"f" * 32, 3, 1_700_000_000),),  # noqa: FBT003 - a tuple's field
     builds=(Built(PATH, SRI, f"{PATH}.drv", b"i" * 32, 1_700_000_000),),
-    costs=(Cost("thing", 1.5, 2048, 1_700_000_000),),
 )
 
 

@@ -104,6 +104,12 @@ class Memory(PolicyRecord, frozen=True, kw_only=True):
     max_rebuild_age_days: Annotated[int, msgspec.Meta(ge=0, le=365)] = 30
 
 
+class Fleet(PolicyRecord, frozen=True, kw_only=True):
+    """What nodes may leave to one another. With *accept_share* a node's own share is enough for its level."""
+
+    accept_share: bool = False
+
+
 NO_RULES = Metadata()
 
 
@@ -122,6 +128,7 @@ class Policy(PolicyRecord, frozen=True, kw_only=True):
     severity: dict[str, Severity] = {}
     freshness: Freshness = Freshness()
     memory: Memory = Memory()
+    fleet: Fleet = Fleet()
     systems: tuple[Line, ...] = ()
     allow_specialisations: bool = True
     metadata: Metadata = Metadata()

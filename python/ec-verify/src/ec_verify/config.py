@@ -21,6 +21,7 @@ from ec_verify.errors import ConfigError
 from ec_verify.ghost.nix import NixSettings
 from ec_verify.ghost.scratch import parse_size
 from ec_verify.location import STATE_DIR, STORE_DIR, StoreLocation
+from ec_verify.rebuild.fleet import Share
 
 if TYPE_CHECKING:
     import ssl
@@ -105,6 +106,19 @@ class RescanTable(Table, frozen=True, kw_only=True):
     runs: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 30
 
 
+class BudgetTable(Table, frozen=True, kw_only=True):
+    """What rebuilding may take. *time* in seconds; 0 for as long as it takes."""
+
+    time: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
+
+
+class FleetTable(Table, frozen=True, kw_only=True):
+    """Who shares the rebuild: *members* are the names of all nodes, this one included; *copies* rebuild each part."""
+
+    members: tuple[Line, ...] = ()
+    copies: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 2
+
+
 class ReportTable(Table, frozen=True, kw_only=True):
     """Where reports go. *url* is the dashboard's base; empty values switch a destination off.
 
@@ -141,6 +155,8 @@ class Config(Table, frozen=True, kw_only=True):
     nix: NixTable = NixTable()
     rescan: RescanTable = RescanTable()
     rebuild: RebuildTable = RebuildTable()
+    budget: BudgetTable = BudgetTable()
+    fleet: FleetTable = FleetTable()
     report: ReportTable = ReportTable()
     system: SystemTable = SystemTable()
 
@@ -153,6 +169,11 @@ class Config(Table, frozen=True, kw_only=True):
     def state(self) -> Path:
         """The verifier's own state directory."""
         return Path(self.state_dir)
+
+    @property
+    def share(self) -> Share | None:
+        """This node's part in rebuilding, None where it rebuilds everything."""
+        return Share(self.node, self.fleet.members, self.fleet.copies) if self.fleet.members else None
 
     def nix_settings(self, policy: Policy) -> NixSettings:
         """Return how Nix is to be run under *policy*."""
@@ -202,6 +223,10 @@ def decode(data: bytes, *, what: str = "verify.toml") -> Config:
 def _check(config: Config) -> None:
     """Check what the types cannot say. Raises `EcError` with the key as its place."""
     location = config.location
+    if config.fleet.members and config.node not in config.fleet.members:
+        raise ConfigError(
+            f"this node, {config.node}, is none of them", place="fleet.members", hint="list the names of all nodes"
+        )
     if (config.trust.metadata_base is None) != (config.trust.target_base is None):
         raise ConfigError("metadata_base and target_base go together", place="trust")
     if config.rebuild.scratch.startswith("tmpfs:"):

@@ -157,7 +157,10 @@ class OutputEvidence:
 class Rebuild:
     """Step 5. *outputs* by store path; *fixed* are paths whose derivation is fixed-output.
 
-    *unavailable* says why nothing was rebuilt at all. *builders* counts builders seen to run.
+    *unavailable* says why nothing was rebuilt at all. *builders* counts builders seen to run. *remembered* has, by
+    store path, when an earlier run rebuilt what this one did not; *elsewhere* are outputs that other nodes rebuild;
+    *late* counts the derivations for which no time was left; *inputs* is, by derivation, the digest of what its build
+    uses.
     """
 
     outputs: dict[str, OutputEvidence] = field(default_factory=dict)
@@ -170,3 +173,7 @@ class Rebuild:
     strays: tuple[str, ...] = ()
     unavailable: str | None = None
     problems: tuple[Problem, ...] = ()
+    remembered: dict[str, int] = field(default_factory=dict)
+    elsewhere: frozenset[str] = frozenset()
+    late: int = 0
+    inputs: dict[str, bytes] = field(default_factory=dict)

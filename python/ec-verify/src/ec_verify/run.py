@@ -112,7 +112,7 @@ def run(settings: Settings, request: Request, progress: Progress, memory: Keeper
             )
         observed = replace(observed, shared=altered_links(location, manifests, observed.paths))
         # 4. Source, 5. Rebuild
-        evaluation, rebuilt, version = _source_and_rebuild(settings, request, trust, observed, progress)
+        evaluation, rebuilt, version = _source_and_rebuild(settings, request, trust, observed, progress, memory)
         moved = watch.moved(location, manifests, before, observed, rules)
     if moved:
         problem = Problem(
@@ -141,7 +141,12 @@ def run(settings: Settings, request: Request, progress: Progress, memory: Keeper
 
 
 def _source_and_rebuild(
-    settings: Settings, request: Request, trust: TrustOutcome, observed: Observation, progress: Progress
+    settings: Settings,
+    request: Request,
+    trust: TrustOutcome,
+    observed: Observation,
+    progress: Progress,
+    memory: Keeper | None,
 ) -> tuple[Evaluation | None, Rebuild | None, str | None]:
     if LEVELS.index(request.level) < LEVELS.index("source"):
         return None, None, None
@@ -170,7 +175,8 @@ def _source_and_rebuild(
                 evaluation = replace(evaluation, notes=_origin(programs, nix, rows))
             if graph is None or trust.manifest is None or request.level == "source":
                 return evaluation, None, version
-            wanted = plan(graph, trust.manifest, request.level)
+            builds = memory.builds if memory is not None else ()
+            wanted = plan(graph, trust.manifest, request.level, builds=builds, share=config.share)
             with progress.stage("rebuild: running builders in the ghost") as stage:
                 stage.total(len(wanted.derivations))
 
@@ -192,6 +198,7 @@ def _source_and_rebuild(
                     settings=nix,
                     scratch=scratch,
                     progress=builder,
+                    seconds=config.budget.time,
                 )
             return evaluation, rebuilt, version
     except CanaryError as error:

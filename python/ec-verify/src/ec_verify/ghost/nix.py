@@ -143,10 +143,10 @@ def shared_pools(state: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one invocation may take: *seconds* in all, *memory* in bytes of what is collected as garbage."""
+    """What one invocation may take: *seconds* in all, *memory* in bytes of what is collected as garbage; 0 for any."""
 
-    seconds: int
-    memory: int
+    seconds: float
+    memory: int = 0
 
 
 @dataclass(frozen=True)
@@ -221,9 +221,12 @@ class NixRunner:
         fetch: bool = False,
         stdin: bytes | None = None,
         progress: Callable[[str, bool], None] | None = None,
+        limits: Limits | None = None,
     ) -> NixResult:
-        """Run `nix-store`. With *fetch* it may use the network and substitute, but build nothing."""
-        return self._run(self._programs.nix_store, arguments, fetch=fetch, stdin=stdin, progress=progress)
+        """Run `nix-store`, within *limits*. With *fetch* it may use the network and substitute, but build nothing."""
+        return self._run(
+            self._programs.nix_store, arguments, fetch=fetch, stdin=stdin, progress=progress, limits=limits
+        )
 
     def nix(self, arguments: Sequence[str], limits: Limits | None = None) -> NixResult:
         """Run `nix`, without network, within *limits*."""
@@ -261,7 +264,7 @@ class NixRunner:
 
 def _bounds(limits: Limits | None) -> dict[str, str]:
     """Return what keeps the evaluator's collector within its memory: it says that it is out of memory, and ends."""
-    return {"GC_MAXIMUM_HEAP_SIZE": str(limits.memory)} if limits is not None else {}
+    return {"GC_MAXIMUM_HEAP_SIZE": str(limits.memory)} if limits is not None and limits.memory else {}
 
 
 class _Clock:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ec_closure.policy import Level
     from ec_verify.judge.case import Case, PathJudgement
+    from ec_verify.model import Rebuild
     from ec_verify.scan.path import PathObservation
 
 _CONCLUSIVE = frozenset({"rebuilt", "fixed", "unreproducible", "inherited", "corrupt", "missing"})
@@ -63,8 +64,16 @@ def _rebuilt(case: Case, paths: list[PathJudgement]) -> bool:
         case.rebuild is not None
         and case.rebuild.unavailable is None
         and not case.rebuild.problems
-        and all(judgement.verdict in _CONCLUSIVE for judgement in paths)
+        and all(_concluded(case, case.rebuild, judgement) for judgement in paths)
     )
+
+
+def _concluded(case: Case, rebuild: Rebuild, judgement: PathJudgement) -> bool:
+    """Tell whether a rebuild says what there is to say: of now, of a run that still counts, or of other nodes."""
+    if judgement.verdict in _CONCLUSIVE or judgement.rebuilt_at is not None:
+        return True
+    elsewhere = judgement.verdict == "matches" and judgement.record.path in rebuild.elsewhere
+    return elsewhere and case.policy.fleet.accept_share
 
 
 def coverage(case: Case, paths: tuple[PathJudgement, ...]) -> tuple[Coverage, ...]:
@@ -182,7 +191,9 @@ def _rebuild(case: Case, paths: tuple[PathJudgement, ...]) -> Coverage:
         return _entry("rebuild", 0, 0, {f"level {case.level} does not rebuild": 1})
     done = [judgement for judgement in paths if judgement.verdict in _CONCLUSIVE]
     reasons = Counter(
-        judgement.reason.split("\n")[0] or judgement.verdict
+        "rebuilt by an earlier run that still counts"
+        if judgement.rebuilt_at is not None
+        else judgement.reason.split("\n")[0] or judgement.verdict
         for judgement in paths
         if judgement.verdict not in _CONCLUSIVE
     )

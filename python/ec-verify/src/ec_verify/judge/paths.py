@@ -80,6 +80,10 @@ def _repair(case: Case, record: PathRecord) -> str:
 
 
 def _judge_rebuild(case: Case, record: PathRecord) -> PathJudgement:
+    remembered = _remembered(case, record)
+    if remembered is not None:
+        told = f"not rebuilt again: rebuilt as signed {moment(remembered)}, from the same derivation and inputs"
+        return PathJudgement(record, "matches", told, rebuilt_at=remembered)
     reason = _why_not_rebuilt(case, record)
     if reason is not None or case.rebuild is None:
         return PathJudgement(record, "matches", reason or "")
@@ -95,6 +99,18 @@ def _judge_rebuild(case: Case, record: PathRecord) -> PathJudgement:
         more = " …" if len(evidence.tainted_by) > _NAMED_CAUSES else ""
         return PathJudgement(record, "inherited", f"only because of {causes}{more}")
     return PathJudgement(record, "rebuilt")
+
+
+def _remembered(case: Case, record: PathRecord) -> int | None:
+    """Return when an earlier run rebuilt the path, where that counts and this run did not."""
+    rebuild = case.rebuild
+    if rebuild is None or rebuild.unavailable is not None or record.path in rebuild.outputs:
+        return None
+    if case.level not in ("rebuild", "full") or (record.origin == "substituted" and case.level == "rebuild"):
+        return None
+    at = rebuild.remembered.get(record.path)
+    allowed = case.policy.memory.max_rebuild_age_days * _DAY
+    return at if at is not None and 0 <= case.time - at <= allowed else None
 
 
 def _why_not_rebuilt(case: Case, record: PathRecord) -> str | None:

@@ -126,6 +126,8 @@ def judge_rebuild(case: Case, paths: tuple[PathJudgement, ...]) -> Iterable[Find
             yield case.finding("EV502", f"{base_name(path)}: {judgement.reason}", path)
         elif judgement.verdict == "unreproducible":
             yield _unreproducible(case, path)
+    if case.rebuild.late:
+        yield case.finding("EV507", f"{case.rebuild.late} derivations were not rebuilt: the time for it was spent")
     if case.rebuild.strays:
         yield case.finding("EV503", f"{len(case.rebuild.strays)} stray entries, the first {case.rebuild.strays[0]}")
 

@@ -18,7 +18,6 @@ from ec_verify.errors import StateError
 MAX_BYTES = 64 << 20
 MAX_READS = 200_000
 MAX_BUILDS = 100_000
-MAX_COSTS = 20_000
 PURPOSE = "memory of verdicts v1"
 """What the key is derived for: another format takes another key."""
 
@@ -67,15 +66,6 @@ class Built(Part, frozen=True):
     built_at: Count
 
 
-class Cost(Part, frozen=True):
-    """What building derivations called *name* took: *seconds* and *size* in bytes of the outputs."""
-
-    name: Text
-    seconds: Annotated[float, msgspec.Meta(ge=0, le=10**7)]
-    size: Count
-    seen_at: Count
-
-
 class Clock(Part, frozen=True):
     """The clocks when this was written, in ns: wall clock, time since boot, and which boot it was."""
 
@@ -102,7 +92,6 @@ class Memory(Part, frozen=True):
     clock: Clock
     reads: Annotated[tuple[Read, ...], msgspec.Meta(max_length=MAX_READS)] = ()
     builds: Annotated[tuple[Built, ...], msgspec.Meta(max_length=MAX_BUILDS)] = ()
-    costs: Annotated[tuple[Cost, ...], msgspec.Meta(max_length=MAX_COSTS)] = ()
 
 
 def encode(memory: Memory, key: bytes) -> bytes:

@@ -17,10 +17,10 @@ from ec_verify.memory.choose import asked, choose, settled
 from ec_verify.memory.contents import (
     MAX_BUILDS,
     MAX_BYTES,
-    MAX_COSTS,
     MAX_READS,
     PURPOSE,
     Binding,
+    Built,
     Memory,
     MemoryRefusedError,
     Read,
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from ec_verify.config import Settings
     from ec_verify.judge import Case
     from ec_verify.location import StoreLocation
-    from ec_verify.memory.contents import Built, Clock, Cost
+    from ec_verify.memory.contents import Clock
+    from ec_verify.model import Rebuild
     from ec_verify.scan.path import PathObservation, PathTask
     from ec_verify.state import State
 
@@ -78,11 +79,6 @@ class Keeper:
         """What was rebuilt, and may still be believed by its age."""
         oldest = self.now - self.settings.policy.memory.max_rebuild_age_days * _DAY
         return tuple(one for one in self.memory.builds if oldest <= one.built_at <= self.now) if self.memory else ()
-
-    @property
-    def costs(self) -> tuple[Cost, ...]:
-        """What building took, by the names of derivations: estimates only."""
-        return self.memory.costs if self.memory else ()
 
     def prepare(self, tasks: list[PathTask], wanted: Mapping[str, str], *, read_all: bool = False) -> list[PathTask]:
         """Return *tasks* with what is known of them: what was remembered with the bytes that are *wanted*.
@@ -130,7 +126,7 @@ class Keeper:
             built={one.path: one.built_at for one in self.builds},
         )
 
-    def keep(self, case: Case, *, builds: Iterable[Built] = (), costs: Iterable[Cost] = ()) -> None:
+    def keep(self, case: Case) -> None:
         """Remember what *case* found good, for the report that comes next. Raises `StateError`.
 
         What has an anomaly, is not as signed or registered, or changed just before it was read is not remembered.
@@ -151,10 +147,24 @@ class Keeper:
             binding=self.binding,
             clock=clock.now(),
             reads=tuple(reads[:MAX_READS]),
-            builds=tuple(builds)[:MAX_BUILDS],
-            costs=tuple(costs)[:MAX_COSTS],
+            builds=tuple(self._built(case.rebuild, wanted))[:MAX_BUILDS],
         )
         self.state.write(FILE, encode(memory, self.key))
+
+    def _built(self, rebuild: Rebuild | None, wanted: Mapping[str, str]) -> Iterable[Built]:
+        """Yield what was rebuilt as signed: now, or earlier and not tried again since."""
+        tried = rebuild.outputs if rebuild is not None else {}
+        for path, seen in sorted(tried.items()):
+            inputs = rebuild.inputs.get(seen.derivation) if rebuild is not None else None
+            if (
+                seen.rebuilt is not None
+                and inputs is not None
+                and seen.unsound is None
+                and not seen.tainted_by
+                and seen.rebuilt == wanted.get(path, seen.rebuilt)
+            ):
+                yield Built(path, seen.rebuilt, seen.derivation, inputs, self.began.wall // 10**9)
+        yield from (one for one in self.builds if one.path not in tried)
 
     def _good(self, look: PathObservation, wanted: str | None) -> Read | None:
         task = self._tasks.get(look.path)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ec_closure.signing import Keyring
     from ec_closure.store_db import PathInfo
     from ec_verify.ghost.events import Activity
-    from ec_verify.ghost.nix import NixResult
+    from ec_verify.ghost.nix import Limits, NixResult
     from ec_verify.ghost.session import Ghost
     from ec_verify.source.graph import Graph
 
@@ -37,10 +37,14 @@ class Expectation:
 
 @dataclass
 class RoundOutcome:
-    """What one round showed. *again* are derivations whose inputs differed or failed: they get another round."""
+    """What one round showed. *again* are derivations whose inputs differed or failed: they get another round.
+
+    *stopped* tells that its time was up before all was built.
+    """
 
     evidence: dict[str, OutputEvidence] = field(default_factory=dict)
     again: frozenset[str] = frozenset()
+    stopped: bool = False
     builders: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
     references: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -74,22 +78,24 @@ def run(
     number: int,
     fetch: bool,
     progress: Callable[[str, bool], None] | None = None,
+    limits: Callable[[], Limits | None] = lambda: None,
 ) -> RoundOutcome:
-    """Build *tests* in *ghost*, where *hide* is hidden already, and return what came out."""
+    """Build *tests* in *ghost*, where *hide* is hidden already, and return what came out within *limits*."""
     dropped: set[str] = set()
     if fetch:
-        _fetch(ghost, graph, tests, hide)
+        _fetch(ghost, graph, tests, hide, limits())
         # Something fetched may refer to an output under test; it must be built from the new one then.
         dropped = database.referrers(ghost.database, hide) - hide
     database.remove(ghost.database, hide | dropped)
     database.declare(ghost.database, graph.derivations)
-    result = ghost.nix.nix_store(["--realise", "--keep-going", *sorted(tests)], progress=progress)
+    result = ghost.nix.nix_store(["--realise", "--keep-going", *sorted(tests)], progress=progress, limits=limits())
     outcome = _collect(ghost, graph, tests, expect, result, number)
-    outcome.strays = _strays(ghost, dropped)
+    outcome.stopped = result.stopped
+    outcome.strays = [] if result.stopped else _strays(ghost, dropped)
     return outcome
 
 
-def _fetch(ghost: Ghost, graph: Graph, tests: frozenset[str], hide: set[str]) -> None:
+def _fetch(ghost: Ghost, graph: Graph, tests: frozenset[str], hide: set[str], limits: Limits | None) -> None:
     """Substitute the inputs that neither are there nor will be built. The database is still complete."""
     rows = _rows(ghost)
     missing: set[str] = set()
@@ -106,7 +112,7 @@ def _fetch(ghost: Ghost, graph: Graph, tests: frozenset[str], hide: set[str]) ->
                 missing.add(path)
     if missing:
         # What cannot be had is seen afterwards, where it is missed.
-        ghost.nix.nix_store(["--realise", "--keep-going", *sorted(missing)], fetch=True)
+        ghost.nix.nix_store(["--realise", "--keep-going", *sorted(missing)], fetch=True, limits=limits)
 
 
 def _collect(

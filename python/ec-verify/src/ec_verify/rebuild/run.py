@@ -7,10 +7,12 @@ is left unexplained: that tells what is unreproducible by itself from what merel
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ec_closure.signing import Keyring
+from ec_verify.ghost.nix import Limits
 from ec_verify.ghost.session import Ghost
 from ec_verify.model import OutputEvidence, Rebuild
 from ec_verify.rebuild import round as rounds
@@ -36,30 +38,57 @@ def rebuild(
     settings: NixSettings,
     scratch: ScratchPlan,
     progress: Callable[[str, bool], None] | None = None,
+    seconds: int = 0,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Rebuild:
     """Rebuild what *plan* asks for, in ghosts that start from *seed* (which holds the derivations).
 
     *signed* and *observed* are SRI hashes by store path. Raises `GhostError` when no ghost can be
     made; a build that fails is evidence, not an error.
+
+    With *seconds* (of *clock*), batches are tested in the plan's order until these are spent. What was built by then
+    counts, and what was not is skipped with that reason; so is what still needs a round of its own. Without, all
+    are one batch, and everything is tested.
     """
+    deadline = clock() + seconds
+
+    def limits() -> Limits | None:
+        return Limits(max(0.1, deadline - clock())) if seconds else None
+
     expect = rounds.Expectation(signed, observed, Keyring.parse(list(settings.trusted_keys)))
     evidence: dict[str, OutputEvidence] = {}
     references: dict[str, tuple[str, ...]] = {}
     skipped = dict(plan.skipped)
     builders: list[str] = []
     strays: set[str] = set()
-    todo = plan.derivations
+    waiting = list(plan.batches) if seconds else []
+    todo = waiting.pop(0) if waiting else plan.derivations
     number = 0
-    while todo:
+    late: set[str] = set()
+    while todo or waiting:
+        if seconds and clock() >= deadline:
+            late |= todo.union(*waiting)
+            break
+        if not todo:
+            todo = waiting.pop(0)
         number += 1
         hide, refused = rounds.hidden(seed, graph, todo)
         skipped |= refused
         tests = todo - refused.keys()
         if not tests:
-            break
+            todo = frozenset()
+            continue
         with Ghost(seed.location, programs, settings, scratch, seed=seed, hide=hide) as ghost:
             outcome = rounds.run(
-                ghost, graph, tests, hide, expect, number=number, fetch=bool(settings.substituters), progress=progress
+                ghost,
+                graph,
+                tests,
+                hide,
+                expect,
+                number=number,
+                fetch=bool(settings.substituters),
+                progress=progress,
+                limits=limits,
             )
         # What an earlier round proved from good inputs stands. What was built only because it refers to an output under
         # test proves nothing: nobody asked, and no later round tells whether it differs by itself.
@@ -70,6 +99,14 @@ def rebuild(
         strays |= set(outcome.strays)
         # Every round settles at least the first derivation in order, so this ends.
         todo = outcome.again if outcome.again < tests else frozenset()
+        if outcome.stopped:
+            late |= {drv for drv in tests if any(evidence[path].rebuilt is None for path in graph.outputs([drv]))}
+            late |= outcome.again
+            todo = frozenset()
+    # Half a rebuild is none: what still needed a round, or an output of which is missing, proves nothing yet.
+    for path in graph.outputs(late):
+        evidence.pop(path, None)
+    skipped |= dict.fromkeys(late, f"the budget of {seconds} seconds was spent")
     tested = graph.outputs(plan.derivations)
     return Rebuild(
         outputs=attribute(evidence, graph, references, signed),
@@ -80,6 +117,10 @@ def rebuild(
         rounds=number,
         skipped={path: reason for drv, reason in skipped.items() for path in graph.outputs([drv])},
         strays=tuple(sorted(strays)),
+        remembered=plan.remembered if seconds else {},
+        elsewhere=plan.elsewhere,
+        late=len(late),
+        inputs=plan.inputs,
     )
 
 

@@ -1,0 +1,152 @@
+"""Rebuilding within a budget: what is done counts, what is not says why, and the next run goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ec_closure.manifest import Builder, Manifest, PathRecord, Release, Source, System
+from ec_verify.memory.contents import Built
+from ec_verify.rebuild.fleet import Share, assigned
+from ec_verify.rebuild.plan import Plan, digests, plan
+from ec_verify.rebuild.run import rebuild
+
+if TYPE_CHECKING:
+    from tests.ec_verify.ghost.conftest import Yard
+
+    from ec_verify.model import Rebuild
+    from ec_verify.source.graph import Graph
+
+pytestmark = [pytest.mark.nix, pytest.mark.root]
+
+_PAIR = """
+let one = make "one" {} "echo one > $out";
+in make "two" { inherit one; } "echo $one > $out"
+"""
+
+
+class Clock:
+    """A clock that stands still, until somebody looked at it so many times."""
+
+    def __init__(self, looks: int) -> None:
+        self.left = looks
+
+    def __call__(self) -> float:
+        """Return the time."""
+        self.left -= 1
+        return 0.0 if self.left >= 0 else 1e9
+
+
+def run(yard: Yard, batches: list[str], clock: Clock) -> tuple[Graph, Rebuild]:
+    """Rebuild the derivations called *batches*, each a batch of its own, in that order."""
+    top = yard.build(_PAIR)[0]
+    with yard.ghost() as ghost:
+        graph = yard.graph(ghost, top)
+        parts = tuple(frozenset(drv for drv in graph.derivations if drv.endswith(f"-{name}.drv")) for name in batches)
+        signed = yard.signed(graph)
+        found = rebuild(
+            ghost,
+            graph,
+            Plan(frozenset().union(*parts), batches=parts),
+            signed=signed,
+            observed=signed,
+            programs=yard.programs,
+            settings=yard.settings,
+            scratch=yard.scratch,
+            seconds=100,
+            clock=clock,
+        )
+    return graph, found
+
+
+def names(paths: object) -> set[str]:
+    """Return the names of store paths."""
+    return {str(path).rpartition("/")[2][33:] for path in paths}  # type: ignore[attr-defined] # any iterable
+
+
+def test_with_time_enough_everything_is_rebuilt(yard: Yard) -> None:
+    """Batches are tested one after the other, in ghosts of their own; their results are one."""
+    _, found = run(yard, ["two", "one"], Clock(1000))
+
+    assert ({"one", "two"}, {}, 0, 2) == (names(found.outputs), found.skipped, found.late, found.rounds)
+    assert all(seen.rebuilt and seen.unsound is None and not seen.tainted_by for seen in found.outputs.values())
+
+
+def test_when_time_is_over_the_rest_says_so(yard: Yard) -> None:
+    """The first batch was done; what was not is no failure of its builder."""
+    _, found = run(yard, ["two", "one"], Clock(3))
+
+    assert ({"two"}, {"one"}, 1) == (names(found.outputs), names(found.skipped), found.late)
+    assert {"the budget of 100 seconds was spent"} == set(found.skipped.values())
+
+
+def manifest_for(yard: Yard, graph: Graph) -> Manifest:
+    """Return a manifest that signs what lies in the store."""
+    records = [
+        PathRecord(
+            path=path, nar_hash=nar_hash, nar_size=120, deriver=graph.owners[path][0], output="out", origin="built"
+        )
+        for path, nar_hash in sorted(yard.signed(graph).items())
+    ]
+    top = next(path for path, (drv, _) in graph.owners.items() if drv == graph.top)
+    return Manifest(
+        release=Release(tag="v1", version=1, issued=0),
+        source=Source(nar_hash=records[0].nar_hash, store_path=top),
+        system=System(name="two", attr="two", platform="x86_64-linux", drv_path=graph.top, out_path=top),
+        builder=Builder(nix="2.8.0", sandbox=True, platform="x86_64-linux"),
+        paths=tuple(records),
+    )
+
+
+def test_what_was_never_rebuilt_comes_first(yard: Yard) -> None:
+    """Then what was rebuilt longest ago; and only what was rebuilt in the way in which it would be now counts."""
+    top = yard.build(_PAIR)[0]
+    with yard.ghost() as ghost:
+        graph = yard.graph(ghost, top)
+    manifest = manifest_for(yard, graph)
+    inputs = digests(graph, yard.signed(graph))
+    one, two = sorted(graph.owners, key=lambda path: path[-3:])
+    built = {
+        path: Built(path, yard.signed(graph)[path], graph.owners[path][0], inputs[graph.owners[path][0]], at)
+        for path, at in ((one, 200), (two, 100))
+    }
+
+    def order(*builds: Built) -> list[set[str]]:
+        return [names(batch) for batch in plan(graph, manifest, "rebuild", builds=builds).batches]
+
+    assert [{"one.drv", "two.drv"}] == order()
+    assert [{"two.drv"}, {"one.drv"}] == order(built[one])
+    assert [{"two.drv"}, {"one.drv"}] == order(*built.values())
+    stale = Built(one, built[one].nar_hash, built[one].derivation, b"x" * 32, 200)
+    assert [{"one.drv"}, {"two.drv"}] == order(stale, built[two])
+    assert {one: 200, two: 100} == plan(graph, manifest, "rebuild", builds=built.values()).remembered
+
+
+def test_other_signed_bytes_of_an_input_are_another_build(yard: Yard) -> None:
+    """A derivation's name says how it is built, not from which bytes, where its inputs do not reproduce."""
+    top = yard.build(_PAIR)[0]
+    with yard.ghost() as ghost:
+        graph = yard.graph(ghost, top)
+    signed = yard.signed(graph)
+    one, two = sorted(graph.owners, key=lambda path: path[-3:])
+    before, after = digests(graph, signed), digests(graph, signed | {one: signed[two]})
+
+    assert before[graph.owners[one][0]] == after[graph.owners[one][0]]
+    assert before[graph.owners[two][0]] != after[graph.owners[two][0]]
+
+
+def test_a_fleet_shares_the_derivations(yard: Yard) -> None:
+    """Each is some node's, and what is not this one's says so."""
+    top = yard.build(_PAIR)[0]
+    with yard.ghost() as ghost:
+        graph = yard.graph(ghost, top)
+    manifest = manifest_for(yard, graph)
+    members = ("a", "b", "c")
+    plans = {name: plan(graph, manifest, "rebuild", share=Share(name, members, 1)) for name in members}
+
+    assert sorted(graph.derivations) == sorted(drv for one in plans.values() for drv in one.derivations)
+    for name, one in plans.items():
+        assert {drv for drv in graph.derivations if assigned(drv, members, 1) == [name]} == one.derivations
+        assert graph.outputs(one.skipped) == one.elsewhere
+        assert set(one.skipped.values()) <= {"assigned to other nodes of the fleet"}
