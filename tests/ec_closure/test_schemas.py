@@ -122,6 +122,28 @@ DOCUMENTS: dict[str, Any] = {
         "says": [{"about": "EV205", "text": "t"}],
     },
     "explain.v1": json.loads(msgspec.json.encode(EXPLANATION)),
+    "history.v1": {
+        "schema": "ec-runner.history.v1",
+        "runs": [
+            {
+                "counter": 3,
+                "finished": 1_790_000_000,
+                "levelAsked": "source",
+                "levelReached": "bytes",
+                "verdict": "undecided",
+                "counts": {"unchanged": 3},
+                "reading": {"read": 1, "unchanged": 3},
+            }
+        ],
+        "next": {
+            "remembered": 3,
+            "due": 1,
+            "dueSize": 120,
+            "paths": [PATH],
+            "rebuilt": 1,
+            "rebuiltUntil": 1_790_000_000,
+        },
+    },
     "report.v1": json.loads(json.dumps(STATEMENT)),
     "run-output.v1": json.loads(json.dumps(RUN_OUTPUT)),
 }

@@ -13,6 +13,7 @@ import msgspec
 
 from ec_closure.evidence import EvidenceCheck, EvidenceIndex
 from ec_closure.explanation import Explanation
+from ec_closure.history import History
 from ec_closure.manifest import Manifest
 from ec_closure.policy import Policy
 from ec_closure.policy_lint import PolicyCheck
@@ -23,6 +24,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 DOCUMENTS = {
     "closure-manifest.v1": Manifest,
+    "history.v1": History,
     "evidence.v1": EvidenceIndex,
     "evidence-check.v1": EvidenceCheck,
     "explain.v1": Explanation,

@@ -55,14 +55,20 @@ def choose(
             and 0 <= now - read.read_at <= max_age
         ):
             found[task.path] = read
+    turn = {path: found.pop(path) for path in due(found, runs, key)}
+    return Choice(found, turn)
+
+
+def due(found: Mapping[str, Read], runs: int, key: bytes) -> list[str]:
+    """Return those of *found* whose turn it is, what was read longest ago first: one of *runs* parts of the bytes."""
     wanted = -(-sum(read.nar_size for read in found.values()) // runs)
-    turn: dict[str, Read] = {}
+    turn = []
     for path in sorted(found, key=lambda path: (found[path].read_at, _draw(key, path))):
         if wanted <= 0:
             break
-        turn[path] = found.pop(path)
-        wanted -= turn[path].nar_size
-    return Choice(found, turn)
+        turn.append(path)
+        wanted -= found[path].nar_size
+    return turn
 
 
 def asked(task: PathTask) -> bytes:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ec_closure.errors import EcError
+from ec_closure.history import MAX_DUE, NextRun
 from ec_verify.errors import StateError
 from ec_verify.ghost.scratch import file_system
 from ec_verify.memory import clock
-from ec_verify.memory.choose import asked, choose, settled
+from ec_verify.memory.choose import asked, choose, due, settled
 from ec_verify.memory.contents import (
     MAX_BUILDS,
     MAX_BYTES,
@@ -104,6 +105,21 @@ class Keeper:
             for path, read in choice.trusted.items()
         }
 
+    def foresee(self) -> NextRun:
+        """Return what a run now would do, as far as memory tells."""
+        rules = self.settings.policy.memory
+        young = [one for one in self.reads.values() if 0 <= self.now - one.read_at <= rules.max_read_age_days * _DAY]
+        turn = due({one.path: one for one in young}, self.settings.config.rescan.runs, self.key)
+        oldest = min((one.built_at for one in self.builds), default=None)
+        return NextRun(
+            remembered=len(young),
+            due=len(turn),
+            due_size=sum(self.reads[path].nar_size for path in turn),
+            paths=tuple(turn[:MAX_DUE]),
+            rebuilt=len(self.builds),
+            rebuilt_until=None if oldest is None else oldest + rules.max_rebuild_age_days * _DAY,
+        )
+
     def account(self, looks: Mapping[str, PathObservation]) -> Recall:
         """Return what this memory has to say to the judge, after the disk was looked at."""
         betrayed = [
@@ -191,10 +207,14 @@ class Keeper:
         )
 
 
-def opened(settings: Settings, state: State, *, now: int) -> Keeper | None:
-    """Return the memory for a run; None where there can be none: no key, or verify.toml says so."""
+def opened(settings: Settings, state: State, *, now: int, tidy: bool = True) -> Keeper | None:
+    """Return the memory for a run; None where there can be none: no key, or verify.toml says so.
+
+    With *tidy* what is switched off is also removed: found later, it would look as if it had been put back.
+    """
     if not settings.config.rescan.enabled:
-        state.remove(FILE)
+        if tidy:
+            state.remove(FILE)
         return None
     try:
         key = state.derived_key(PURPOSE)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ec_verify.evidence.bundle import collect
-from ec_verify.report import build, metrics
+from ec_verify.report import build, metrics, past
 from ec_verify.report.submit import Dashboard, Spool
 from ec_verify.state import State, boot_id, failed, write_file
 
@@ -51,6 +51,7 @@ def deliver(settings: Settings, state: State, outcome: Outcome, *, started: date
         write_file(Path(config.report.textfile), metrics.render(output).encode(), mode=0o644)
     state.write(LAST_RUN, msgspec.json.encode(output, order="sorted"))
     state.write(LAST_EVIDENCE, sealed)
+    past.add(state, output)
     dashboard = Dashboard.of(config.report)
     if dashboard is not None:
         spool = Spool(config.state / "spool")
