@@ -46,6 +46,7 @@ def whole(policy: Policy, today: datetime.date) -> tuple[Says, ...]:
         _says("level", f"a run must reach {policy.level}: {_reach(policy)}"),
         _says("freshness", _freshness(policy)),
         _says("memory", _memory(policy)),
+        _says("fleet", _fleet(policy)),
         _says("systems", f"{_systems(policy)}; {_specialisations(policy)}"),
         *(_says(f"severity.{code}", _weight(policy, code)) for code in sorted(policy.severity)),
         _says("metadata", _metadata(policy)),
@@ -143,6 +144,12 @@ def _freshness(policy: Policy) -> str:
 def _memory(policy: Policy) -> str:
     read, rebuilt = policy.memory.max_read_age_days, policy.memory.max_rebuild_age_days
     return f"what was read counts for at most {read} days, what was rebuilt for at most {rebuilt}"
+
+
+def _fleet(policy: Policy) -> str:
+    if policy.fleet.accept_share:
+        return "a node that shares the rebuild with others reaches the level with its own share"
+    return "what other nodes of the fleet rebuild does not count here"
 
 
 def _systems(policy: Policy) -> str:
