@@ -16,6 +16,7 @@ from ec_closure import policy
 from ec_closure.findings import KINDS
 from ec_closure.record import Line
 from ec_verify import config
+from ec_verify.judge.etc import MUTABLE
 
 DOCS = Path(__file__).parents[2] / "docs"
 ROW = re.compile(r"\| `(?P<key>[a-z_]+)` \| (?P<type>[^|]+) \| (?P<default>[^|]+) \| (?P<text>[^|]+) \|")
@@ -38,6 +39,7 @@ DOCUMENTED: dict[str, dict[str, type[msgspec.Struct]]] = {
         "`[system]`": config.SystemTable,
         "`[nix]`": config.NixTable,
         "`[rescan]`": config.RescanTable,
+        "`[boot]`": config.BootTable,
         "`[rebuild]`": config.RebuildTable,
         "`[budget]`": config.BudgetTable,
         "`[fleet]`": config.FleetTable,
@@ -84,10 +86,8 @@ def type_of(hint: Any) -> str:
         (inner,) = (one for one in arguments if one is not type(None))
         # An address that is not given has no default to fall back on: its own row says "none".
         return type_of(inner) + ("" if inner == config.Url else " or none")
-    if origin is tuple and get_origin(arguments[0]) is Annotated and get_args(arguments[0])[0] is int:
-        return "list of numbers"
     if origin is tuple:
-        return "list of tables" if isinstance(arguments[0], type) else "list of texts"
+        return f"list of {items_of(arguments[0])}"
     if hint is bool:
         return "true or false"
     if origin is dict:
@@ -95,6 +95,15 @@ def type_of(hint: Any) -> str:
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return "table"
     raise TypeError(f"no word for {hint}")
+
+
+def items_of(hint: Any) -> str:
+    """Return how the documents call the items of a list."""
+    if get_origin(hint) is Annotated and get_args(hint)[0] is int:
+        return "numbers"
+    if hint in WORDS:
+        return f"{WORDS[hint]}s"
+    return "tables" if isinstance(hint, type) else "texts"
 
 
 def default_of(field: msgspec.structs.FieldInfo) -> str:
@@ -110,6 +119,8 @@ def default_of(field: msgspec.structs.FieldInfo) -> str:
         return "none"
     if isinstance(value, bool):
         return f"`{value}`".lower()
+    if isinstance(value, tuple) and value:
+        return ", ".join(f"`{one}`" for one in value)
     return f"`{value}`" if value not in ("", (), {}) else "empty"
 
 
@@ -118,7 +129,7 @@ def test_every_key_is_documented_as_it_is(file: str, heading: str, kind: type[ms
     """No key is missing, none is invented, and types and defaults are those of the code."""
     hints = typing.get_type_hints(kind, include_extras=True)
     tables = (
-        {"store", "trust", "source", "nix", "rescan", "rebuild", "budget", "fleet", "report", "system"}
+        {"store", "trust", "source", "nix", "rescan", "rebuild", "budget", "fleet", "report", "system", "boot"}
         if kind is config.Config
         else set()
     )
@@ -129,6 +140,13 @@ def test_every_key_is_documented_as_it_is(file: str, heading: str, kind: type[ms
     }
 
     assert expected == rows(file, heading)
+
+
+def test_what_changes_in_etc_by_itself_is_listed() -> None:
+    """Nobody has to read code to know which files of /etc are not judged."""
+    (listed,) = re.findall(r"```text\n(.*?)```", (DOCS / "policy.md").read_text(), re.DOTALL)
+
+    assert list(MUTABLE) == listed.split()
 
 
 def test_every_table_of_the_configuration_has_its_heading() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -14,8 +14,18 @@ from ec_closure.policy import LEVELS
 from ec_closure.signing import SecretKey
 from ec_closure.store_db_audit import Audit, Flaw
 from ec_verify.model import Problem, Recall
+from ec_verify.observe.boot import Boot, BootEntry, BootFile
+from ec_verify.observe.boot_files import Loaded
+from ec_verify.observe.boot_system import BootSystem, StoredFile
+from ec_verify.observe.etc import Etc, EtcEntry
+from ec_verify.observe.host import Host
+from ec_verify.observe.kernel import Kernel
+from ec_verify.observe.kernel_modules import KernelModule
 from ec_verify.observe.layers import StoreLayers
 from ec_verify.observe.mounts import Mount
+from ec_verify.observe.preload import Preload, Preloads
+from ec_verify.observe.processes import Image, Processes
+from ec_verify.observe.units import UnitFile, Units
 from ec_verify.observe.upper import UpperEntry, UpperLayer
 from ec_verify.scan.entries import Entry
 from ec_verify.scan.metadata import Anomaly
@@ -26,6 +36,7 @@ if TYPE_CHECKING:
     from tests.ec_verify.conftest import Names, Scene
 
     from ec_closure.policy import Level
+    from ec_verify.observe.processes import State
     from ec_verify.scan.metadata import AnomalyKind
 
 
@@ -54,6 +65,22 @@ def _specialised(scene: Scene, names: type[Names]) -> None:
     system = msgspec.structs.replace(scene.case.manifest.system, specialisations={"debug": names.tool})
     manifest = msgspec.structs.replace(scene.case.manifest, system=system)
     scene.trust(manifest=manifest, specialisation="debug").run(current=names.tool, booted=names.tool)
+
+
+def _on_host(parts: Callable[[type[Names]], dict[str, Any]]) -> Callable[[Scene, type[Names]], object]:
+    """Return what changes the machine around the store."""
+    return lambda scene, names: scene.observe(host=Host(**parts(names)))
+
+
+def _entry(names: type[Names], **changes: Any) -> BootEntry:
+    """Return a boot entry of the running system."""
+    return BootEntry("/boot/loader/entries/a.conf", "a", init=f"{names.system}/init", system=names.system, **changes)
+
+
+def _image(names: type[Names], state: State) -> Image:
+    return Image(
+        f"{names.tool}/bin/tool", state, program=True, store_path=names.tool, process=7, name="tool", root=True
+    )
 
 
 _ACCEPTED = {"code": "EV205", "pattern": "tool", "owner": "builds", "reason": "known", "expires": "2027-11-20"}
@@ -126,6 +153,36 @@ PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
     "EV409": _passed_on("EV409", "evaluation"),
     "EV501": lambda scene, names: scene.evidence(names.tool, rebuilt=names.sri("other")),
     "EV502": lambda scene, names: scene.evidence(names.tool, rebuilt=None, failure="its builder failed"),
+    "EV307": _on_host(
+        lambda names: {
+            "boot": Boot(
+                entries=(_entry(names, kernel=Loaded("/boot/kernel", 1, "other")),),
+                systems={names.system: BootSystem(names.system, present=True, kernel=StoredFile("kernel", 1, "own"))},
+            )
+        }
+    ),
+    "EV308": _on_host(
+        lambda names: {
+            "boot": Boot(
+                entries=(_entry(names, words=(f"init={names.system}/init", "quiet"), kernel=Loaded("/boot/kernel")),),
+                systems={names.system: BootSystem(names.system, present=True, parameters=("loud",))},
+            )
+        }
+    ),
+    "EV309": _on_host(lambda _names: {"boot": Boot(others=(BootFile("/boot/EFI/x.efi", 1, "x", executable=True),))}),
+    "EV310": _on_host(
+        lambda names: {"kernel": Kernel(names.system, "6.12", (f"init={names.system}/init", "rd.break"), ())}
+    ),
+    "EV311": _on_host(lambda _names: {"etc": Etc((EtcEntry("sudoers", "altered", "other bytes"),))}),
+    "EV312": _on_host(lambda _names: {"etc": Etc((EtcEntry("evil", "stray", "a file"),))}),
+    "EV313": _on_host(
+        lambda _names: {"units": Units((UnitFile("/run/systemd/system/a.service", "runtime", (("ExecStart", "x"),)),))}
+    ),
+    "EV314": _on_host(lambda _names: {"preloads": Preloads((Preload("/etc/ld.so.preload", ("/x",), own=False),))}),
+    "EV315": _on_host(lambda names: {"processes": Processes((_image(names, "differs"),))}),
+    "EV316": _on_host(
+        lambda names: {"kernel": Kernel(names.system, "6.12", releases=("6.12",), modules=(KernelModule("evil"),))}
+    ),
     "EV503": lambda scene, _names: scene.rebuild(strays=("stray",)),
     "EV504": lambda scene, names: (
         scene.policy(

@@ -117,10 +117,11 @@ class Policy(PolicyRecord, frozen=True, kw_only=True):
     """What an operator accepts.
 
     *level* is the level that a run must reach. *severity* overrides the default of finding codes.
-    *allowed_unlisted* and *allowed_extra* are shell patterns on base names of store paths;
-    *allowed_upper* on paths in the root overlay's upper layer. *cache_keys* are Nix public keys
-    whose signature makes a build input trustworthy that no manifest lists. *systems* are shell patterns on the
-    attribute or the name of the signed systems that may run here; empty for any.
+    *allowed_unlisted* and *allowed_extra* are shell patterns on base names of store paths; *allowed_upper* on paths
+    in the root overlay's upper layer; the other lists on files of boot directories, words of the kernel's command
+    line, names below /etc, unit files, executed files, and kernel modules. *cache_keys* are Nix public keys whose
+    signature makes a build input trustworthy that no manifest lists. *systems* are shell patterns on the attribute
+    or the name of the signed systems that may run here; empty for any.
     """
 
     schema: Literal["ec-runner.policy.v1"] = "ec-runner.policy.v1"
@@ -135,6 +136,12 @@ class Policy(PolicyRecord, frozen=True, kw_only=True):
     allowed_unlisted: tuple[Line, ...] = ()
     allowed_extra: tuple[Line, ...] = ()
     allowed_upper: tuple[Line, ...] = ()
+    allowed_boot: tuple[Line, ...] = ()
+    allowed_parameters: tuple[Line, ...] = ()
+    allowed_etc: tuple[Line, ...] = ()
+    allowed_units: tuple[Line, ...] = ()
+    allowed_processes: tuple[Line, ...] = ()
+    allowed_modules: tuple[Line, ...] = ()
     cache_keys: tuple[Line, ...] = ()
     unreproducible: tuple[Unreproducible, ...] = ()
     accept: tuple[Accepted, ...] = ()
@@ -161,6 +168,12 @@ class Policy(PolicyRecord, frozen=True, kw_only=True):
             "allowed_unlisted": self.allowed_unlisted,
             "allowed_extra": self.allowed_extra,
             "allowed_upper": self.allowed_upper,
+            "allowed_boot": self.allowed_boot,
+            "allowed_parameters": self.allowed_parameters,
+            "allowed_etc": self.allowed_etc,
+            "allowed_units": self.allowed_units,
+            "allowed_processes": self.allowed_processes,
+            "allowed_modules": self.allowed_modules,
         }
         found = [(f"{key}[{at}]", pattern) for key, patterns in lists.items() for at, pattern in enumerate(patterns)]
         found += [(f"unreproducible[{at}].pattern", entry.pattern) for at, entry in enumerate(self.unreproducible)]

@@ -21,6 +21,7 @@ from ec_verify.errors import ConfigError
 from ec_verify.ghost.nix import NixSettings
 from ec_verify.ghost.scratch import parse_size
 from ec_verify.location import STATE_DIR, STORE_DIR, StoreLocation
+from ec_verify.observe.places import BOOT, HostPlaces
 from ec_verify.rebuild.fleet import Share
 
 if TYPE_CHECKING:
@@ -142,6 +143,12 @@ class SystemTable(Table, frozen=True, kw_only=True):
     profile: Absolute = "/nix/var/nix/profiles/system"
 
 
+class BootTable(Table, frozen=True, kw_only=True):
+    """Where firmware and boot loaders read, under the store's root; empty for nowhere."""
+
+    directories: tuple[Absolute, ...] = BOOT
+
+
 class Config(Table, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -159,11 +166,17 @@ class Config(Table, frozen=True, kw_only=True):
     fleet: FleetTable = FleetTable()
     report: ReportTable = ReportTable()
     system: SystemTable = SystemTable()
+    boot: BootTable = BootTable()
 
     @property
     def location(self) -> StoreLocation:
         """The store that is verified. Raises `ConfigError` when its three directories do not fit together."""
         return StoreLocation(root=Path(_normal(self.store.root)), store_dir=self.store.dir, state_dir=self.store.state)
+
+    @property
+    def places(self) -> HostPlaces:
+        """The machine around the store. Raises what `location` raises."""
+        return HostPlaces(self.location, boot=tuple(map(_normal, self.boot.directories)))
 
     @property
     def state(self) -> Path:

@@ -16,6 +16,7 @@ from ec_verify.observe.upper import UpperLayer
 if TYPE_CHECKING:
     from ec_closure.manifest import Manifest
     from ec_closure.store_db import PathInfo
+    from ec_verify.observe.host import Host
     from ec_verify.observe.mounts import Mount
     from ec_verify.observe.running import Running
     from ec_verify.scan.entries import Entry
@@ -76,8 +77,9 @@ class Observation:
     *paths* has one entry for every path that was looked at. *oddities* are what is wrong with the store directory
     itself and with what lies beside the paths. *partial* says why not all was looked at. *database* is what the store
     database holds beside its rows, *layers* what the store directory is made of, *written* what
-    the upper layer of an overlay root holds. *searched* tells whether bytes were searched for references.
-    *shared* names, for altered paths, the entries of `.links` that were altered and that they share with others.
+    the upper layer of an overlay root holds, *host* the machine around the store. *searched* tells whether bytes were
+    searched for references. *shared* names, for altered paths, the entries of `.links` that were altered and that they
+    share with others.
     """
 
     running: Running
@@ -93,6 +95,7 @@ class Observation:
     written: UpperLayer = field(default_factory=UpperLayer)
     searched: bool = False
     shared: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    host: Host | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from ec_verify.ghost.session import Ghost
 from ec_verify.ghost.vouched import vouched
 from ec_verify.judge import Case, judge
 from ec_verify.model import Evaluation, Problem, Rebuild, Recall
+from ec_verify.observe import host as hosts
 from ec_verify.observe import running
 from ec_verify.rebuild.plan import plan
 from ec_verify.rebuild.run import rebuild
@@ -111,6 +112,8 @@ def run(settings: Settings, request: Request, progress: Progress, memory: Keeper
                 read_all=request.read_all or searched or request.level in ("rebuild", "full"),
             )
         observed = replace(observed, shared=altered_links(location, manifests, observed.paths))
+        with progress.stage("observe: the machine around the store"):
+            observed = replace(observed, host=hosts.observe(settings.config.places, seen))
         # 4. Source, 5. Rebuild
         evaluation, rebuilt, version = _source_and_rebuild(settings, request, trust, observed, progress, memory)
         moved = watch.moved(location, manifests, before, observed, rules)

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ec_verify.demo import machine
 from ec_verify.demo.errors import DemoError
 from ec_verify.demo.store import remove
 
@@ -22,7 +23,6 @@ _LINKS = (
     ("run/booted-system", "{toplevel}"),
     ("nix/var/nix/profiles/system", "system-1-link"),
     ("nix/var/nix/profiles/system-1-link", "{toplevel}"),
-    ("etc/every-channel/flake", "{source}"),
 )
 
 
@@ -109,7 +109,8 @@ class Node:
             link = self.root / name
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
-            link.symlink_to(target.format(toplevel=release.toplevel, source=release.manifest.source.store_path))
+            link.symlink_to(target.format(toplevel=release.toplevel))
+        machine.furnish(self.root, release.toplevel)
 
     def add_build_inputs(self) -> None:
         """Add the derivations and build inputs of what runs here, as comparing builds with `nix` needs."""

@@ -27,6 +27,7 @@ NEEDED = {
     "nsenter": "util-linux",
     "setcap": "libcap",
     "cp": "coreutils",
+    "chroot": "coreutils",
 }
 _MAX_SAID = 500
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ec_closure.findings import KINDS
 from ec_closure.policy import subject, today
 from ec_closure.report import Finding
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _MAX_MESSAGE = 1000
 _MAX_NOTE = 400
 _MAX_PATH = 1024
+_WEIGHT: dict[Severity, int] = {"info": 0, "warn": 1, "fail": 2}
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,13 @@ class Case:
             said = _noted(said, f"accepted until {entry.expires} by {entry.owner}: {entry.reason}")
             severity = "info"
         return Finding(code=code, severity=severity, message=said, hint=KINDS[code].hint, path=shown)
+
+    def weaker(self, code: str, severity: Severity, message: str, path: str | None = None) -> Finding:
+        """Return a finding that weighs at most *severity*, unless policy weighs its code."""
+        found = self.finding(code, message, path)
+        if code in self.policy.severity or _WEIGHT[found.severity] <= _WEIGHT[severity]:
+            return found
+        return msgspec.structs.replace(found, severity=severity)
 
     def raise_problems(self, problems: tuple[Problem, ...]) -> list[Finding]:
         """Return the findings that *problems* of a step become."""

@@ -32,10 +32,10 @@ AT_ONE_PATH: dict[str, frozenset[str]] = {
     # Somebody wrote over the image: what is seen is the upper layer.
     "EV318": frozenset({"EV201", "EV202", *_METADATA, "EV210", *_ROW, "EV218", "EV219", "EV401", "EV402"}),
     # Altered or missing bytes. Set-ID bits and capabilities are a back door of their own.
-    "EV202": frozenset({*_ROW, "EV302", "EV304", "EV305", "EV306", "EV401", "EV402"}),
-    "EV201": frozenset({*_METADATA, "EV210", *_ROW, "EV218", "EV219", "EV401", "EV402"}),
+    "EV202": frozenset({*_ROW, "EV315", "EV302", "EV304", "EV305", "EV306", "EV401", "EV402"}),
+    "EV201": frozenset({*_METADATA, "EV210", *_ROW, "EV218", "EV315", "EV219", "EV401", "EV402"}),
     # A registered stranger.
-    "EV208": frozenset({*_METADATA, "EV210", *_ROW}),
+    "EV208": frozenset({*_METADATA, "EV210", *_ROW, "EV315"}),
     # Another system: what was booted, is named by the kernel's command line, or is next.
     "EV306": frozenset({"EV302", "EV304", "EV305"}),
     "EV302": frozenset({"EV304", "EV305"}),

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from ec_verify.scan.path import PathObservation
 
 _CONCLUSIVE = frozenset({"rebuilt", "fixed", "unreproducible", "inherited", "corrupt", "missing"})
-# What step 2 does not look at yet; a report must say so (feature F60).
-_NOT_OBSERVED = ("boot files", "/etc and units", "processes", "kernel modules")
+# The parts of `ec_verify.observe.host`.
+_HOST = ("boot files", "kernel", "/etc", "units", "preloaded libraries", "processes")
 
 _MAX_REASONS = 50
 
@@ -44,6 +44,7 @@ def _holds(case: Case, level: Level, paths: tuple[PathJudgement, ...]) -> bool:
                 and case.self_test is None
                 and not case.observation.problems
                 and not case.observation.partial
+                and not _gaps(case)
                 and all(judgement.verdict != "unchecked" for judgement in paths)
                 and case.observation.rows.keys() <= case.observation.paths.keys()
                 and not any(_unread(look) or stale(case, look) for look in case.observation.paths.values())
@@ -160,13 +161,25 @@ def _reading(case: Case) -> Coverage:
 
 
 def _running(case: Case) -> Coverage:
-    hidden = case.observation.written.unknown
-    done = 5 + (not hidden) - len(case.observation.running.unobserved)
-    reasons = Counter((*case.observation.running.unobserved, *hidden))
-    reasons.update(f"{what}: not observed by this version" for what in _NOT_OBSERVED)
-    if not case.observation.running.has_profile:
+    running, hidden, host = case.observation.running, case.observation.written.unknown, case.observation.host
+    done = 5 + (not hidden) - len(running.unobserved)
+    reasons = Counter((*running.unobserved, *hidden))
+    if not running.has_profile:
         reasons["no system profile, as on netboot and ISO systems: nothing here says what the next boot takes"] = 1
-    return _entry("running state", done, 6 + len(_NOT_OBSERVED), reasons)
+    if host is None:
+        reasons.update(f"{what}: not observed" for what in _HOST)
+    else:
+        reasons.update((*host.unobserved, *_gaps(case)))
+        done += sum(not gaps for gaps in host.gaps.values()) - sum(one.startswith("kernel") for one in host.unobserved)
+    return _entry("running state", done, 6 + len(_HOST), reasons)
+
+
+def _gaps(case: Case) -> list[str]:
+    """Return what is there on the machine and could not be read. What the machine does not have is no gap."""
+    host = case.observation.host
+    if host is None:
+        return []
+    return [f"{area}: {gap}" for area, gaps in host.gaps.items() for gap in gaps]
 
 
 def _source(case: Case) -> Coverage:

@@ -10,6 +10,7 @@ from ec_closure.report import MAX_LISTED, Observed, Overall
 from ec_verify.judge.case import Case, Judgement
 from ec_verify.judge.causes import causes, group, ordered
 from ec_verify.judge.coverage import coverage, level_reached
+from ec_verify.judge.host import judge_host
 from ec_verify.judge.paths import judge_paths
 from ec_verify.judge.promises import judge_promises
 from ec_verify.judge.reading import reading
@@ -33,6 +34,7 @@ def judge(case: Case) -> Judgement:
         *trust,
         *store,
         *judge_running(case),
+        *judge_host(case),
         *judge_source(case),
         *judge_rebuild(case, paths),
     ]

@@ -71,9 +71,18 @@ def observe(location: StoreLocation, system: SystemTable) -> Running:
 def store_path_behind(location: StoreLocation, link: str) -> str | None:
     """Resolve the logical path *link* under the store's root and return the store path it ends in, if any.
 
-    Every component is resolved by hand, because absolute links inside another root mean that root.
     What the last link names need not exist. None for links that lead out of the store or in a circle, and for names
     in the store directory that no store path can have.
+    """
+    found = follow(location, link)
+    return None if found is None else containing(location, found)
+
+
+def follow(location: StoreLocation, link: str) -> str | None:
+    """Resolve the logical path *link* under the store's root, and return the logical path that it ends in.
+
+    Every component is resolved by hand, because absolute links inside another root mean that root. What the last link
+    names need not exist, and a store path that is a link itself is not followed. None for links in a circle.
     """
     todo = deque(link.split("/"))
     current = ""  # what is resolved so far: empty for the root, else a path that starts with one slash
@@ -99,10 +108,11 @@ def store_path_behind(location: StoreLocation, link: str) -> str | None:
             return None
         todo.extendleft(reversed(target.split("/")))
         current = "" if target.startswith("/") else current
-    return _containing(location, current)
+    return current
 
 
-def _containing(location: StoreLocation, path: str) -> str | None:
+def containing(location: StoreLocation, path: str) -> str | None:
+    """Return the store path that the logical *path*, which is resolved, lies in; None outside the store."""
     prefix = location.store_dir + "/"
     if not path.startswith(prefix):
         return None

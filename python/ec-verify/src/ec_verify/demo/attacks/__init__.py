@@ -5,6 +5,7 @@ metadata.py   modes, owners, attributes
 entries.py    what is in the store at all
 database.py   what the database says of them
 layers.py     mounts and overlays
+host.py       what lies and runs around the store
 source.py     what is evaluated
 surroundings.py   what surrounds an evaluation
 flake.py      what a signed flake says
@@ -29,6 +30,7 @@ from ec_verify.demo.attacks import (
     entries,
     flake,
     harmless,
+    host,
     layers,
     memory,
     metadata,
@@ -51,6 +53,7 @@ MODULES = (
     entries,
     database,
     layers,
+    host,
     source,
     surroundings,
     flake,

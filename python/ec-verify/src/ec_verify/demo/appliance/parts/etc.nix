@@ -2,6 +2,10 @@
 { tools, self, channels, units, users, tls, os-release, firmware, ... }:
 tools.tree "etc" "etc" { } ''
   file hostname appliance
+  file sudoers 'root ALL=(ALL) ALL'
+  file sudoers.mode 0440
+  file sudoers.uid +0
+  file sudoers.gid +0
   link os-release ${os-release}
   link users.json ${users}
   link tls.conf ${tls}
