@@ -24,7 +24,7 @@ from ec_closure.store_db import PathInfo
 from ec_verify import model
 from ec_verify.config import StoreLayersKind
 from ec_verify.judge import Case
-from ec_verify.observe import mounts, running
+from ec_verify.observe import host, kernel, kernel_modules, mounts, running
 from ec_verify.scan import entries, metadata, oddity, path
 
 MAX_BYTES = 1 << 30
@@ -39,7 +39,7 @@ _NAMES: dict[str, Any] = {
     "StoreLayersKind": StoreLayersKind,
     **{
         name: value
-        for module in (model, mounts, running, entries, metadata, oddity, path)
+        for module in (model, host, kernel, kernel_modules, mounts, running, entries, metadata, oddity, path)
         for name, value in vars(module).items()
         if not name.startswith("_")
     },
