@@ -78,6 +78,7 @@ def _reason(result: NixResult, limits: Limits | None) -> tuple[str, str]:
         return "EV408", f"not finished within {limits.seconds} seconds"
     text = " ".join(result.activity.messages)
     code = next((code for code, words in _REASONS if words.search(text)), "EV405")
-    if limits is not None and "out of memory" in text:
+    # Older Nix says so and ends; 2.34 crashes, after its collector said so.
+    if limits is not None and "out of memory" in text.lower():
         return code, f"out of memory; {limits.memory // _MIB} MiB are granted"
     return code, result.complaint()

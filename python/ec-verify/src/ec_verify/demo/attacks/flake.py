@@ -272,7 +272,7 @@ ATTACKS = (
         "signed a flake with a link to a file of the machine, which it reads",
         _reads_outside,
         "EV405",
-        "/etc/passwd",
+        "forbidden",
     ),
     _signed(
         "floating-content-address",
