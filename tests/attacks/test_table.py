@@ -11,6 +11,7 @@ import pytest
 
 from ec_verify.demo import table
 from ec_verify.demo.attacks import ATTACKS, BY_NAME
+from ec_verify.demo.errors import DemoError
 from ec_verify.demo.node import Result
 from ec_verify.demo.peers import PEERS, Outcome
 from ec_verify.demo.programs import Ran
@@ -20,6 +21,7 @@ from ec_verify.progress import Silent
 
 if TYPE_CHECKING:
     from ec_verify.demo.attacks.attack import Attack
+    from ec_verify.demo.node import Node
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "attacks.md"
 
@@ -62,6 +64,21 @@ def test_wrong_answer_stands_out() -> None:
     assert "**wrong** (0): no finding EV201" in text
     assert "| `ec-verify` | right 1 of 2 | right 0 of 0 |" in text
     assert "| `nix store verify` | caught 1, missed 1, n/a 0 | silent 0, false alarm 0, n/a 0 |" in text
+
+
+@pytest.mark.nix
+@pytest.mark.root
+def test_attack_that_cannot_be_carried_out_ends_no_measurement(tmp_path: Path) -> None:
+    """It is a wrong answer, with its reason, and the others are measured all the same."""
+
+    def fail(_node: Node) -> None:
+        raise DemoError("no such path")
+
+    attacks = (replace(BY_NAME["untouched"], apply=fail), BY_NAME["edited-row"])
+    failed, other = table.measure(tmp_path, attacks, Silent()).told
+
+    assert ("cannot be carried out: no such path",) == failed.complaints
+    assert () == other.complaints
 
 
 def test_bars_in_a_story_do_not_break_the_table() -> None:

@@ -10,9 +10,12 @@ something else does not get the credit.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from ec_verify.demo.errors import DemoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,14 +52,19 @@ class Peer:
         """Apply *attack* to a fresh clone and ask."""
         if not attack.on_store:
             return Outcome(self.name, "n/a", None, "nothing happens in the store")
-        node = lab.clone_node(f"{attack.name}-{self.name.replace(' ', '-')}")
-        with node.cleanup:
-            installed = node.release
-            if self.needs_build_inputs:
-                node.add_build_inputs()
+        name = f"{attack.name}-{self.name.replace(' ', '-')}"
+        node = lab.clone_node(name)
+        with node.cleanup, contextlib.ExitStack() as again:
             attack.apply(node)
-            if self.needs_build_inputs and node.release is not installed:
-                node.add_build_inputs()
+            if self.needs_build_inputs:
+                try:
+                    node.add_build_inputs()
+                except DemoError:
+                    # Nix takes nothing more into a store that was damaged so much: the other way round, then.
+                    node = lab.clone_node(f"{name}-again")
+                    again.enter_context(node.cleanup)
+                    node.add_build_inputs()
+                    attack.apply(node)
             answers = [
                 lab.programs.attempt([*node.wrapper, *command], extra=node.environment)
                 for command in self.commands(node)

@@ -13,9 +13,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ec_verify.demo.attacks import MODULES
+from ec_verify.demo.errors import DemoError
 from ec_verify.demo.lab import Lab
-from ec_verify.demo.peers import PEERS
+from ec_verify.demo.node import Result
+from ec_verify.demo.peers import PEERS, Outcome
+from ec_verify.demo.programs import Ran
 from ec_verify.demo.story import AT_A_TIME, Told, carry_out
+from ec_verify.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +27,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from ec_verify.demo.attacks.attack import Attack
-    from ec_verify.demo.peers import Outcome
     from ec_verify.progress import Progress
 
 _COMMANDS = {
@@ -72,7 +75,7 @@ class Measured:
 
 
 def measure(base: Path, attacks: Sequence[Attack], progress: Progress) -> Measured:
-    """Carry out *attacks* below *base*, and ask every tool. Raises `DemoError` when something cannot be carried out."""
+    """Carry out *attacks* below *base*, and ask every tool. Raises `DemoError` when there is no appliance to attack."""
     with Lab(base) as lab:
         with progress.stage("the appliance, and two more releases"):
             lab.build()
@@ -81,7 +84,7 @@ def measure(base: Path, attacks: Sequence[Attack], progress: Progress) -> Measur
             stage.total(len(attacks))
             told = []
             try:
-                for one in pool.map(lambda attack: carry_out(lab, attack, PEERS), attacks):
+                for one in pool.map(lambda attack: _attempt(lab, attack), attacks):
                     told.append(one)
                     stage.note(one.attack.name)
                     stage.advance()
@@ -90,6 +93,16 @@ def measure(base: Path, attacks: Sequence[Attack], progress: Progress) -> Measur
                 raise
         manifest = lab.release.manifest
         return Measured(manifest.builder.nix, len(manifest.paths), tuple(told))
+
+
+def _attempt(lab: Lab, attack: Attack) -> Told:
+    """Carry out *attack*. One that cannot be is answered wrongly, and ends no measurement of minutes."""
+    try:
+        return carry_out(lab, attack, PEERS)
+    except DemoError as error:
+        result = Result(Ran(("ec-verify",), 3, "", "", 0.0), {"verdict": "undecided", "findings": []})
+        nothing = tuple(Outcome(peer.name, "n/a", None, "not asked") for peer in PEERS)
+        return Told(attack, nothing, result, (f"cannot be carried out: {one_line(str(error))}",), ())
 
 
 def render(measured: Measured) -> str:
