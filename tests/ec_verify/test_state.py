@@ -159,6 +159,17 @@ class TestLock:
         with pytest.raises(BlockingIOError), state.lock():
             raise BlockingIOError(11, "try again")
 
+    def test_what_a_killed_run_left_half_written_is_swept(self, state: State) -> None:
+        """By whoever holds the lock, and nothing else: whole files and those of other names stay."""
+        litter = [state.path / ".counter.ab12_xyz", state.path / "reports" / ".0000000001-x.report.json.00000000"]
+        kept = [state.path / "counter", state.path / ".hidden", state.path / "reports" / "0000000001-x.report.json"]
+        for file in (*litter, *kept):
+            state.write(str(file.relative_to(state.path)), b"x")
+
+        with state.lock():
+            assert [False, False] == [file.exists() for file in litter]
+            assert [True, True, True] == [file.exists() for file in kept]
+
     def test_a_link_in_the_locks_place_is_refused(self, state: State, tmp_path: Path) -> None:
         """It would make a file wherever it points."""
         state.path.mkdir(parents=True)

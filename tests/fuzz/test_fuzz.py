@@ -45,6 +45,16 @@ CRASHERS: dict[str, tuple[str, bytes]] = {
     ),
     "a frame that claims half a gigabyte": ("manifest", bytes.fromhex("28b52ffda000000020010000")),
     "a derivation of brackets": ("derivation", b"Derive([" + b"(" * 60_000),
+    "a store directory of two lines": (
+        "derivation",
+        b'Derive([("out","/a\\nb/' + b"0" * 32 + b'-x","","")],[],["/b/' + b"0" * 32 + b'-x"],"","",[],[])',
+    ),
+    "a store path with a carriage return": (
+        "manifest",
+        (Path(__file__).parents[1] / "ec_closure/data/example.closure.json")
+        .read_bytes()
+        .replace(b"/nix/store/a", b"/nix/st\\re/a"),
+    ),
     "an event of brackets": ("events", b"@nix " + b"[" * 60_000),
 }
 

@@ -11,6 +11,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
+from ec_closure.decoding import excerpt
 from ec_closure.errors import BadInputError, LimitError
 from ec_closure.store_path import StorePath, StorePathError
 
@@ -131,7 +132,7 @@ class Reader:
                     self.fail(f"{path[:80]!r} is not a full store path")
                 self._store_dir = directory
             if directory != self._store_dir:
-                self.fail(f"{path[:80]!r} is not directly below {self._store_dir}")
+                self.fail(f"{path[:80]!r} is not directly below {excerpt(self._store_dir)}")
             try:
                 StorePath.parse_base(base_name)
             except StorePathError as error:

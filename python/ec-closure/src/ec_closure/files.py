@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_ASIDE = re.compile(r"\..+\.[a-z0-9_]{8}")  # what `tempfile` makes of a prefix
 
 
 @contextmanager
@@ -30,6 +33,13 @@ def replacing(path: Path, *, mode: int = 0o600, aside: Path | None = None) -> It
         Path(name).unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def sweep(directory: Path) -> None:
+    """Remove what `replacing` left in *directory* when it was killed. Nobody else may write there. Raises `OSError`."""
+    for file in directory.glob(".*"):
+        if _ASIDE.fullmatch(file.name) and not file.is_dir():
+            file.unlink(missing_ok=True)
 
 
 def sync_directory(path: Path) -> None:

@@ -14,7 +14,7 @@ Line = Annotated[str, msgspec.Meta(min_length=1, max_length=1024, pattern=r"^[^\
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 StorePathText = Annotated[
     str,
-    msgspec.Meta(max_length=4096, pattern=r"^/[^\x00\n]*/[0-9a-df-np-sv-z]{32}-[0-9A-Za-z+._?=-]{1,211}$(?!\n)"),
+    msgspec.Meta(max_length=4096, pattern=r"^/[^\x00-\x1f\x7f]*/[0-9a-df-np-sv-z]{32}-[0-9A-Za-z+._?=-]{1,211}$(?!\n)"),
 ]
 """An absolute path that ends in `<hash part>-<name>`. Not checked: whether its directory is the store's."""
 

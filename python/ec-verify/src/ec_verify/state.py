@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _MAX_KEY = 1 << 16
+_ROOMS = ("reports", "spool")
+"""Directories that only the run that holds the lock writes to."""
 _MAX_COUNTER = 2**53
 
 
@@ -39,8 +41,16 @@ class State:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the directory for one run. Raises `StateError` when another run holds it."""
+        """Hold the directory for one run, without what runs left half-written that were killed.
+
+        Raises `StateError` when another run holds it.
+        """
         with _held(self.path / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
+            for directory in (self.path, *(self.path / name for name in _ROOMS)):
+                try:
+                    files.sweep(directory)
+                except OSError as error:
+                    raise failed(error, directory) from error
             yield
 
     def key(self) -> CryptoSigner:
