@@ -140,3 +140,13 @@ def test_a_complaint_of_sqlite_in_no_encoding_is_an_error_with_a_place(state: St
     state.file.write_bytes(data.replace(b"CREATE TABLE Refs (", b"CREATE TABLE Re\xff\xfe("))
     with pytest.raises(StoreDatabaseError, match="SQLite says: "):
         state.open()
+
+
+def test_references_to_what_is_no_text_are_refused(state: State) -> None:
+    """A number among paths has no place in their order."""
+    state.add("a")
+    state.add("b")
+    state.add("c", "a", "b")
+    state.writer.execute("UPDATE ValidPaths SET path = 7 WHERE id = 1")
+    with state.open() as database, pytest.raises(StoreDatabaseError):
+        database.all_infos()

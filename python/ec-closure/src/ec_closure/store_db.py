@@ -283,7 +283,7 @@ class StoreDatabase:
         path_of = paths.__getitem__
         try:
             infos = [self._info(row, sorted(map(path_of, found))) for row, found in zip(rows, references, strict=True)]
-        except KeyError:
+        except (KeyError, TypeError):  # the latter where a path is no text, which has no order
             self._fail("a reference leads to a path that is not valid", "Refs")
         infos.sort(key=_PATH_OF)
         self._refuse_twins([info.path for info in infos])
