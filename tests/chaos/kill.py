@@ -104,10 +104,6 @@ class Victim:
         _hold(not list((self.node.state / "scratch").iterdir()), "scratch of killed runs was not swept")
         litter = [str(file) for file in self.node.state.rglob(".*") if file.is_file()]
         _hold(not litter, f"half-written files were not swept: {litter[:5]}")
-        _hold(
-            not list(self._temporary.iterdir()),
-            f"temporary files were not swept: {[file.name for file in self._temporary.iterdir()][:5]}",
-        )
 
     def strike(self, kind: Kind, moment: float, random: Random) -> None:
         """Start a run, do what *kind* says after *moment* seconds, and look. Raises `LostError`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fuzz.targets import derivation, manifest, nar, narinfo, nix_text, settings, signed, store_db, trust
+from tests.fuzz.targets import derivation, kept, manifest, nar, narinfo, nix_text, settings, signed, store_db, trust
 
 NAMED = (
     nar.NAR, narinfo.NARINFO, derivation.DERIVATION, manifest.MANIFEST, signed.DSSE, trust.TUF, store_db.STORE_DB,
@@ -11,7 +11,7 @@ NAMED = (
 
 OTHERS = (
     signed.REPORT, settings.POLICY, settings.CONFIG, nix_text.LOCK, nix_text.NIX32, nix_text.HASH, nix_text.ADDRESS,
-    nix_text.STORE_PATH, nix_text.KEY, nix_text.EVENTS, nix_text.MOUNTS,
+    nix_text.STORE_PATH, nix_text.KEY, nix_text.EVENTS, nix_text.MOUNTS, kept.MEMORY, kept.EVIDENCE,
 )  # fmt: skip
 
 TARGETS = {target.name: target for target in (*NAMED, *OTHERS)}
