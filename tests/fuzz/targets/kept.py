@@ -8,12 +8,13 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
+from tests.fuzz.mutate import twist_pieces
+from tests.fuzz.target import Target, hold
+
 from ec_closure import archive, evidence
 from ec_closure.errors import BadInputError
 from ec_verify.memory import contents
 from ec_verify.memory.contents import MemoryRefusedError
-from tests.fuzz.mutate import twist_pieces
-from tests.fuzz.target import Target, hold
 
 if TYPE_CHECKING:
     from random import Random
@@ -63,7 +64,7 @@ def _make_evidence(random: Random) -> bytes:
 
 
 def _twist(random: Random, data: bytes) -> bytes:
-    size = 512 if len(data) >= 512 else 1  # noqa: PLR2004 - the blocks of an archive, or bytes
+    size = 512 if len(data) >= 512 else 1
     return b"".join(twist_pieces(random, [data[at : at + size] for at in range(0, len(data), size)], _WORDS))
 
 
