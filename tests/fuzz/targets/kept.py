@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from random import Random
 
 _KEY = bytes(32)
+_SRI = "sha256-" + "A" * 43 + "="
 _HEAD = b"ec-verify memory v1\n"
 _WORDS = (
     b"ustar\x0000", b"evidence.json", b"report.json", b"trust/root.json", b"manifests/000.zst", b"../", b"\0" * 512, b"00000000000",
@@ -39,7 +40,10 @@ def _make_memory(random: Random) -> bytes:
         counter=random.randrange(2**53),
         binding=contents.Binding(store="/nix/store", device=1, file_system=2, policy="0" * 64, verifier="0.1.0"),
         clock=contents.Clock(wall=1, since_boot=2, boot_id="b" * 32),
-        costs=tuple(contents.Cost(name="a", seconds=1.5, size=7, seen_at=3) for _ in range(random.randrange(4))),
+        builds=tuple(
+            contents.Built(path="a", nar_hash=_SRI, derivation="b", inputs=bytes(32), built_at=number)
+            for number in range(random.randrange(4))
+        ),
     )
     whole = contents.encode(made, _KEY)
     return whole if random.random() < 0.2 else whole[len(_HEAD) + 32 :]
