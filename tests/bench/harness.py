@@ -6,6 +6,7 @@ read; no test depends on them.
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import time
@@ -18,37 +19,59 @@ if TYPE_CHECKING:
 
 @dataclass
 class Way:
-    """One way to do it: *run* once, with what *prepare* returns where the way needs a fresh start."""
+    """One way to do it: *run* once, with what *prepare* returns where the way needs a fresh start.
+
+    *seconds* are by the clock, *work* those that processors spent on it: of this process and of those that it started
+    and waited for. On a busy machine the second column is the one to look at.
+    """
 
     name: str
     run: Callable[[], object]
     prepare: Callable[[], object] = lambda: None
     seconds: list[float] = field(default_factory=list)
+    work: list[float] = field(default_factory=list)
 
     @property
     def median(self) -> float:
         """The median of the rounds, in seconds."""
         return statistics.median(self.seconds)
 
+    def measure(self) -> None:
+        """Run once more, and take the time."""
+        self.prepare()
+        start, busy = time.perf_counter(), _work()
+        self.run()
+        self.work.append(_work() - busy)
+        self.seconds.append(time.perf_counter() - start)
 
-def compare(title: str, ways: Sequence[Way], *, rounds: int = 5) -> str:
+
+def compare(title: str, ways: Sequence[Way], *, rounds: int = 5, targets: Mapping[str, float] | None = None) -> str:
     """Run *ways* in turns, after one warm-up round that does not count, and return a table in Markdown.
 
-    The last column divides by the last way's median: that of the peer, by custom.
+    The last column divides by the last way's median: that of the peer, by custom. *targets* says, by the name of a
+    peer, which part of its time the first way may take.
     """
-    for number in range(rounds + 1):
+    for _ in range(rounds + 1):
         for way in ways:
-            way.prepare()
-            start = time.perf_counter()
-            way.run()
-            if number:
-                way.seconds.append(time.perf_counter() - start)
+            way.measure()
+    for way in ways:
+        del way.seconds[0], way.work[0]
     reference = ways[-1].median
-    lines = [f"### {title}", "", "| way | median s | min | max | x |", "| --- | --- | --- | --- | --- |"]
+    lines = [
+        f"### {title}",
+        "",
+        "| way | median s | min | max | processor s | x |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     lines += [
         f"| {way.name} | {way.median:.3f} | {min(way.seconds):.3f} | {max(way.seconds):.3f} |"
-        f" {way.median / reference:.2f} |"
+        f" {statistics.median(way.work):.3f} | {way.median / reference:.2f} |"
         for way in ways
+    ]
+    by_name = {way.name: way for way in ways}
+    lines += [
+        f"\n{ways[0].name}: {ways[0].median / by_name[name].median:.2f} x {name}; the target is {target:.2f} x."
+        for name, target in (targets or {}).items()
     ]
     return "\n".join(lines) + "\n"
 
@@ -62,3 +85,8 @@ def program(*argv: str, env: Mapping[str, str] | None = None, expect: int = 0) -
             raise RuntimeError(f"{' '.join(argv)} exited with {done.returncode}: {done.stderr[-500:]}")
 
     return run
+
+
+def _work() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system

@@ -1,8 +1,8 @@
-"""Holds the namespaces of a ghost store: `python -I -B holder.py`, JSON lines on standard input.
+"""Holds the namespaces of a ghost store: `python -I -S -B holder.py`, JSON lines on standard input.
 
-It needs nothing but the standard library. The first line says how to enter; every further line is a
-list of steps (mounts, mostly), answered by one line each. When its standard input ends (because the
-verifier closed it, or died in whatever way) it exits, and as it is the first process of a PID
+It needs nothing but the standard library, and little of that: every ghost waits for it to start. The first line says
+how to enter; every further line is a list of steps (mounts, mostly), answered by one line each. When its standard input
+ends (because the verifier closed it, or died in whatever way) it exits, and as it is the first process of a PID
 namespace the kernel then kills all others in it and drops the mounts.
 """
 

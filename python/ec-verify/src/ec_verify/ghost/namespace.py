@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+# Seconds that the kernel may take to end what runs inside.
+_PATIENCE = 30
 _HOLDER = Path(__file__).with_name("holder.py")
 
 
@@ -37,7 +40,7 @@ class Namespace:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-B", str(_HOLDER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-I", "-S", "-B", str(_HOLDER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         try:
             self.pid = self._ask({"user": self.user})["pid"]
@@ -82,11 +85,14 @@ class Namespace:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
+        # Not `wait(timeout=…)`, which looks again and again, after longer and longer pauses.
+        descriptor = os.pidfd_open(process.pid)
         try:
-            process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            if not select.select([descriptor], [], [], _PATIENCE)[0]:
+                process.kill()
+        finally:
+            os.close(descriptor)
+        process.wait()
 
     def command(self, argv: Sequence[str], *, network: bool) -> list[str]:
         """Return *argv* as a command that runs inside; without *network* it has not even loopback."""
