@@ -22,7 +22,7 @@ _BUFFER = 256 << 10
 
 
 def case(directory: Path, rounds: int) -> str:
-    """Return the figures. The floor is what hashing as many bytes takes that need not be read, on as many processors."""
+    """Return the figures. The floor hashes a share of as many bytes, which need not be read."""
     store = large(directory)
     location = store.location
     with StoreDatabase.open(location.state, store_dir=location.store_dir) as database:
