@@ -110,7 +110,7 @@ def configuration(settings: NixSettings, *, fetch: bool, build_users: str = "") 
         "cores": "0",
         "timeout": str(settings.timeout),
         "keep-failed": "false",
-        # What builders say is read from the events; a file and a directory for each of them would be written for nobody.
+        # What builders say is read from the events; nobody reads a file for each of them.
         "keep-build-log": "false",
         "auto-optimise-store": "false",
         "fsync-metadata": "false",
