@@ -169,7 +169,7 @@ def _with_secrets(file: Loaded, system: BootSystem, signed: str | None, *, first
     if not first:
         return file.path.endswith(f"{system.path.rpartition('/')[2]}-secrets")
     expected = signed or (system.initrd.sha256 if system.initrd is not None else None)
-    return system.initrd is not None and file.beginnings.get(system.initrd.size) == expected
+    return system.initrd is not None and dict(file.beginnings).get(system.initrd.size) == expected
 
 
 def _others(case: Case, boot: Boot) -> Iterable[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from ec_verify.observe import pe
@@ -35,7 +35,7 @@ class Loaded:
     size: int = 0
     sha256: str | None = None
     store_path: str | None = None
-    beginnings: dict[int, str] = field(default_factory=dict)
+    beginnings: tuple[tuple[int, str], ...] = ()
     missing: bool = False
 
 
@@ -96,7 +96,7 @@ def load(places: HostPlaces, base: str, where: str, named: str, sizes: frozenset
     except OSError as error:
         gaps.append(f"{found}: {said(error)}")
         return Loaded(found)
-    return Loaded(f"{found}:.{section}" if section else found, size, digest, None, beginnings)
+    return Loaded(f"{found}:.{section}" if section else found, size, digest, None, tuple(sorted(beginnings.items())))
 
 
 def hashed(file: BinaryIO, size: int, sizes: frozenset[int]) -> tuple[str, dict[int, str]]:
