@@ -74,7 +74,7 @@ def test_database_of_this_nix_has_no_flaw(new_nix_store: Callable[[], NixStore])
     with StoreDatabase.open(store.state_dir, store_dir=store.store_dir) as database:
         after = database.audit()
 
-    assert ((), out) == (found.flaws, found.outputs[drv, "out"])
+    assert ((), out) == (found.flaws, found.outputs[f"{drv}!out"])
     assert Audit() == after
 
 
@@ -129,7 +129,7 @@ def test_outputs_are_told(state: State) -> None:
     state.add("x")
     state.writer.execute("INSERT INTO DerivationOutputs VALUES (1, 'doc', ?)", [Y])
 
-    assert {(X, "doc"): Y} == audit(state).outputs
+    assert {f"{X}!doc": Y} == audit(state).outputs
 
 
 def test_row_that_an_index_hides_is_found(state: State) -> None:
@@ -164,7 +164,7 @@ def test_values_of_another_type_do_no_harm(state: State) -> None:
 
     found = audit(state)
 
-    assert {("b'\\xff'", "None"): "3"} == found.outputs
+    assert {"b'\\xff'!None": "3"} == found.outputs
     assert (Flaw("dangling", "it refers to a row that is not there", "b'\\xff'"),) == found.flaws
 
 

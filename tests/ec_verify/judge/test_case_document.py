@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from ec_closure.errors import BadInputError
 from ec_closure.policy import Policy
 from ec_verify.evidence import document as documents
 from ec_verify.evidence.document import CaseDocument, UnknownFieldError, decode, document, encode
+from ec_verify.judge import Case
 from ec_verify.model import Problem
 from ec_verify.scan.entries import Entry
 from ec_verify.scan.metadata import Anomaly
@@ -31,6 +34,30 @@ def test_every_part_of_a_case_travels(scenes: Callable[..., Scene], names: type[
 
     assert sent == found
     assert encode(sent) == encode(found)
+
+
+def test_every_table_of_a_case_has_texts_for_keys() -> None:
+    """The document is JSON: another key would end the run that fills the table, and no other."""
+    tables = {
+        f"{kind.__name__}.{name}": typing.get_args(hint)[0]
+        for kind in reachable(Case)
+        for name, hint in kind.__annotations__.items()
+        if typing.get_origin(hint) in (dict, Mapping)
+    }
+
+    assert "Audit.outputs" in tables
+    assert {str} == set(tables.values()), tables
+
+
+def reachable(root: type) -> set[type]:
+    """Return the dataclasses that a value of *root* may hold."""
+    found, todo = set(), [root]
+    while todo:
+        kind = todo.pop()
+        if kind not in found:
+            found.add(kind)
+            todo.extend(part for hint in kind.__annotations__.values() for part in documents._classes(hint))
+    return found
 
 
 def test_names_that_are_no_utf_8_travel(scene: Scene) -> None:

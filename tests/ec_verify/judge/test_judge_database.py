@@ -164,7 +164,7 @@ def test_made_up_content_address_fails(scene: Scene, names: type[Names]) -> None
 def test_output_that_leads_elsewhere_is_worth_a_look(scene: Scene, names: type[Names]) -> None:
     """And one that leads where CI says it does is not."""
     evil = names.store_path("evil")
-    outputs = {(f"{names.tool}.drv", "out"): evil, (f"{names.library}.drv", "out"): names.library}
+    outputs = {f"{names.tool}.drv!out": evil, f"{names.library}.drv!out": names.library}
     scene.observe(database=Audit(outputs=outputs))
 
     assert {"EV217": "warn"} == weights(scene)

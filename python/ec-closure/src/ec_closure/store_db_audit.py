@@ -78,10 +78,15 @@ class Flaw:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What an audit showed. *outputs* maps derivation and output name to the path that the database gives for it."""
+    """What an audit showed. *outputs* maps outputs, as `output_key` spells them, to the paths that the database has."""
 
     flaws: tuple[Flaw, ...] = ()
-    outputs: dict[tuple[str, str], str] = field(default_factory=dict)
+    outputs: dict[str, str] = field(default_factory=dict)
+
+
+def output_key(derivation: str, output: str) -> str:
+    """Return an output's name as Nix spells it."""
+    return f"{derivation}!{output}"
 
 
 def audit(connection: sqlite3.Connection) -> Audit:
@@ -102,7 +107,7 @@ def audit(connection: sqlite3.Connection) -> Audit:
         flaws.append(
             Flaw("stray", f"{len(strays)} outputs belong to no valid path, the first {_text(strays[0])}", None)
         )
-    outputs = {(_text(drv), _text(name)): _text(path) for drv, name, path in connection.execute(_OUTPUTS)}
+    outputs = {output_key(_text(drv), _text(name)): _text(path) for drv, name, path in connection.execute(_OUTPUTS)}
     return Audit(_capped(flaws), outputs)
 
 

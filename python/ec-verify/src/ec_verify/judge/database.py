@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ec_closure import signing
 from ec_closure.signing import Keyring
+from ec_closure.store_db_audit import output_key
 from ec_closure.store_path import StorePath, StorePathError
 from ec_verify.location import base_name
 
@@ -46,7 +47,7 @@ def judge_database(case: Case, known: dict[str, tuple[Manifest, PathRecord]]) ->
     for path, (_, record) in known.items() if audit.outputs else ():
         if record.deriver is None or record.output is None:
             continue
-        given = audit.outputs.get((record.deriver, record.output))
+        given = audit.outputs.get(output_key(record.deriver, record.output))
         if given not in (None, path):
             message = f"the output {record.output} of {base_name(record.deriver)} is {given} to the database"
             yield case.finding("EV217", message, path)
