@@ -55,7 +55,7 @@ def test_an_untouched_menu_says_nothing(scene: Scene, names: type[Names]) -> Non
 
 def test_secrets_behind_an_initial_ram_disk_are_told_and_no_more(scene: Scene, names: type[Names]) -> None:
     """Only where the system appends them, and only behind its own bytes."""
-    appended = (Loaded("/boot/i", 2, "more", beginnings={1: "initrd"}),)
+    appended = (Loaded("/boot/i", 2, "more", beginnings=((1, "initrd"),)),)
 
     assert [("EV307", "info")] == weights(scene, boot=booting(names, initrds=appended, secrets=True))
     assert [("EV307", "fail")] == weights(scene, boot=booting(names, initrds=appended))

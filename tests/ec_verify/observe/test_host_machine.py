@@ -143,7 +143,7 @@ def test_what_is_appended_to_a_boot_file_is_told_from_what_was_there(machine: Ma
     stored = seen.systems[SYSTEM].initrd
 
     assert stored is not None
-    assert stored.sha256 == seen.entries[0].initrds[0].beginnings[stored.size]
+    assert stored.sha256 == dict(seen.entries[0].initrds[0].beginnings)[stored.size]
     assert stored.sha256 != seen.entries[0].initrds[0].sha256
 
 
