@@ -103,6 +103,10 @@ class TestFile:
             ("[rebuild]\njobs = -1", "rebuild.jobs"),
             ("[rebuild]\njobs = 1025", "rebuild.jobs"),
             ("[rebuild]\ntimeout = 0", "rebuild.timeout"),
+            ("[rebuild]\nsilent = 0", "rebuild.silent"),
+            ("[budget]\ndisk = '20'", "budget.disk"),
+            ("[budget]\nmemory = '0G'", "budget.memory"),
+            ("[budget]\ncpu_weight = 10001", "budget.cpu_weight"),
             ('[report]\nurl = "dashboard"', "report.url"),
             ('[report]\nurl = "file:///x"', "report.url"),
             ('[report]\ntextfile = "x.prom"', "report.textfile"),
@@ -357,3 +361,9 @@ def test_every_error_is_of_ours(tmp_path: Path) -> None:
     for path in broken:
         with pytest.raises(EcError):
             load(path)
+
+
+def test_sizes_of_a_budget_are_bytes() -> None:
+    """0 is no limit."""
+    budget = decode(b"[budget]\ndisk = '20G'\n").budget
+    assert (20 << 30, 0) == (budget.disk_bytes, budget.memory_bytes)

@@ -26,6 +26,7 @@ WORDS: dict[Any, str] = {
     config.AbsoluteOrEmpty: "absolute path or empty",
     config.Url: "address",
     config.UrlOrEmpty: "address or empty",
+    config.Size: "size",
     config.Attribute: "flake attribute",
     Line: "text",
     datetime.date: "date",

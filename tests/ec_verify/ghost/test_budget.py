@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ec_closure.manifest import Builder, Manifest, PathRecord, Release, Source, System
+from ec_verify.ghost.scratch import ScratchPlan
 from ec_verify.memory.contents import Built
 from ec_verify.rebuild.fleet import Share, assigned
 from ec_verify.rebuild.plan import Plan, digests, plan
@@ -38,9 +39,11 @@ class Clock:
         return 0.0 if self.left >= 0 else 1e9
 
 
-def run(yard: Yard, batches: list[str], clock: Clock) -> tuple[Graph, Rebuild]:
+def run(
+    yard: Yard, batches: list[str], clock: Clock, *, expression: str = _PAIR, seconds: int = 100, disk: int = 0
+) -> tuple[Graph, Rebuild]:
     """Rebuild the derivations called *batches*, each a batch of its own, in that order."""
-    top = yard.build(_PAIR)[0]
+    top = yard.build(expression)[0]
     with yard.ghost() as ghost:
         graph = yard.graph(ghost, top)
         parts = tuple(frozenset(drv for drv in graph.derivations if drv.endswith(f"-{name}.drv")) for name in batches)
@@ -54,7 +57,8 @@ def run(yard: Yard, batches: list[str], clock: Clock) -> tuple[Graph, Rebuild]:
             programs=yard.programs,
             settings=yard.settings,
             scratch=yard.scratch,
-            seconds=100,
+            seconds=seconds,
+            disk=disk,
             clock=clock,
         )
     return graph, found
@@ -79,6 +83,43 @@ def test_when_time_is_over_the_rest_says_so(yard: Yard) -> None:
 
     assert ({"two"}, {"one"}, 1) == (names(found.outputs), names(found.skipped), found.late)
     assert {"the budget of 100 seconds was spent"} == set(found.skipped.values())
+    assert ("the budget of 100 seconds was spent", 0) == (found.spent, found.needed)
+
+
+def test_a_budget_in_which_nothing_comes_to_its_end_says_how_much_it_lacks(yard: Yard) -> None:
+    """The next run would begin with the same and get no further."""
+    _, found = run(yard, ["two", "one"], Clock(1))
+
+    assert (0, 2, 101) == (len(found.outputs), found.late, found.needed)
+
+
+def test_when_the_disk_that_was_granted_is_used_up_the_rest_says_so(yard: Yard) -> None:
+    """It is no builder's failure, and it is noticed while builders run."""
+    _, found = run(yard, ["two", "one"], Clock(1000), seconds=0, disk=1)
+
+    assert ({}, {"one", "two"}, 2) == (found.outputs, names(found.skipped), found.late)
+    assert {"the budget of disk, 0 MiB, was spent"} == {found.spent, *found.skipped.values()}
+    assert 0 == found.needed
+
+
+def test_disk_enough_is_no_limit(yard: Yard) -> None:
+    """What fits is rebuilt."""
+    _, found = run(yard, ["two", "one"], Clock(1000), seconds=0, disk=1 << 30)
+
+    assert ({"one", "two"}, {}, "") == (names(found.outputs), found.skipped, found.spent)
+
+
+_LARGE = """
+make "large" {} "s=0123456789abcdef; for i in {1..20}; do s=$s$s; done; echo $s > $out"
+"""
+
+
+def test_a_builder_for_which_scratch_is_too_small_did_not_fail(yard: Yard) -> None:
+    """Whether it reproduces is not known: scratch had no room for it, and that is what is said."""
+    yard.scratch = ScratchPlan(yard.scratch.directory, tmpfs_size=8 << 20)
+    _, found = run(yard, ["large"], Clock(1000), expression=_LARGE, seconds=0)
+
+    assert ({}, 1, "scratch had no room left") == (found.outputs, found.late, found.spent)
 
 
 def manifest_for(yard: Yard, graph: Graph) -> Manifest:

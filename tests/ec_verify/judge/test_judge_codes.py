@@ -192,7 +192,7 @@ PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
     ),
     "EV505": _passed_on("EV505", "observation"),
     "EV506": _passed_on("EV506", "rebuild"),
-    "EV507": lambda scene, _names: scene.rebuild(late=3),
+    "EV507": lambda scene, _names: scene.rebuild(late=3, spent="the time was spent"),
     "EV901": lambda scene, _names: scene.set(self_test="a flipped byte was not seen"),
     "EV902": _passed_on("EV902", "recall"),
     "EV903": _passed_on("EV903", "recall"),

@@ -118,3 +118,11 @@ def test_build_only_outputs_are_counted_in_the_coverage(scenes: Callable[[Level]
 
     (step,) = (one for one in coverage if one.step == "rebuild")
     assert 3 == step.reasons["build-only outputs, rebuilt but in no manifest to compare with"]
+
+
+def test_what_was_spent_is_said_and_when_no_run_gets_further(scenes: Callable[[Level], Scene]) -> None:
+    """A budget that is too small for ever is not only a budget that was spent."""
+    scene = scenes("rebuild").rebuild(late=3, spent="the budget of 5 seconds was spent")
+    assert "3 derivations were not rebuilt: the budget of 5 seconds was spent" == scene.message("EV507")
+
+    assert scene.rebuild(needed=9).message("EV507").endswith("; no run gets further with less than 9 seconds")

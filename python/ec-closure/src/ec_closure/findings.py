@@ -103,7 +103,7 @@ _KINDS = (
     Kind("EV504", "an entry of the register of unreproducible paths has expired", "fail", "Renew the entry with a reason, or mend the build."),
     Kind("EV505", "the store changed during the run", "warn", "Something wrote to the store while it was examined. Run again."),
     Kind("EV506", "the ghost store is not private", "warn", "A canary left the ghost store; nothing was built. Tell us."),
-    Kind("EV507", "the budget for rebuilding was spent", "info", "The next run goes on with what was never rebuilt. Raise `budget.time` in verify.toml if it never comes to an end."),
+    Kind("EV507", "the budget for rebuilding was spent", "info", "The next run goes on with what was never rebuilt. Raise what was spent (`budget`, `rebuild.scratch` in verify.toml) if it never comes to an end."),
     # The verifier itself
     Kind("EV901", "self-test failed", "warn", "The verifier did not see a tamper that it planted itself. Do not trust its other words."),
     Kind("EV902", "what the verifier remembered was refused", "warn", "The file `memory` of the state directory was altered, or an older one was put back. It was not used: everything was read. Find out who writes there."),

@@ -36,6 +36,7 @@ Absolute = Annotated[str, msgspec.Meta(pattern=r"^/[^\x00-\x1f\x7f]*$(?!\n)")]
 AbsoluteOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(/[^\x00-\x1f\x7f]*)?$(?!\n)")]
 Url = Annotated[str, msgspec.Meta(pattern=r"^(https?|file)://[^\s\x00-\x1f\x7f]+/$(?!\n)")]
 UrlOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s\x00-\x1f\x7f]+)?$(?!\n)")]
+Size = Annotated[str, msgspec.Meta(pattern=r"^(0|[1-9][0-9]{0,8}[KMG])$(?!\n)")]
 Attribute = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.+@'\"-]*$(?!\n)")]
 
 
@@ -93,11 +94,15 @@ class NixTable(Table, frozen=True, kw_only=True):
 
 
 class RebuildTable(Table, frozen=True, kw_only=True):
-    """Limits of rebuilding. *scratch*: `auto`, a directory, or `tmpfs:SIZE`; *timeout* in seconds per derivation."""
+    """Limits of rebuilding. *scratch*: `auto`, a directory, or `tmpfs:SIZE`.
+
+    *timeout* in seconds per derivation, *silent* without a word from its builder.
+    """
 
     scratch: Line = "auto"
     jobs: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0
     timeout: Annotated[int, msgspec.Meta(ge=1)] = 3600
+    silent: Annotated[int, msgspec.Meta(ge=1)] = 1800
 
 
 class RescanTable(Table, frozen=True, kw_only=True):
@@ -108,9 +113,25 @@ class RescanTable(Table, frozen=True, kw_only=True):
 
 
 class BudgetTable(Table, frozen=True, kw_only=True):
-    """What rebuilding may take. *time* in seconds; 0 for as long as it takes."""
+    """What rebuilding may take. *time* in seconds; *disk* in scratch; 0 for what it takes.
+
+    *cpu_weight* and *memory* are for all that runs in the ghost; 0 leaves it alone.
+    """
 
     time: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
+    disk: Size = "0"
+    cpu_weight: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 20
+    memory: Size = "0"
+
+    @property
+    def disk_bytes(self) -> int:
+        """*disk* in bytes."""
+        return _bytes(self.disk)
+
+    @property
+    def memory_bytes(self) -> int:
+        """*memory* in bytes."""
+        return _bytes(self.memory)
 
 
 class FleetTable(Table, frozen=True, kw_only=True):
@@ -197,6 +218,7 @@ class Config(Table, frozen=True, kw_only=True):
             trusted_keys=policy.cache_keys,
             jobs=self.rebuild.jobs,
             timeout=self.rebuild.timeout,
+            silent=self.rebuild.silent,
         )
 
 
@@ -272,6 +294,10 @@ def _check_address(key: str, address: str) -> None:
     if "@" in address.partition("://")[2].partition("/")[0]:
         raise ConfigError("holds a user or a password, which would show in messages", place=key, hint="use token_file")
     check_address(address, what=key)
+
+
+def _bytes(size: str) -> int:
+    return 0 if size == "0" else parse_size(size)
 
 
 def _normal(path: str) -> str:

@@ -162,7 +162,8 @@ class Rebuild:
 
     *unavailable* says why nothing was rebuilt at all. *builders* counts builders seen to run. *remembered* has, by
     store path, when an earlier run rebuilt what this one did not; *elsewhere* are outputs that other nodes rebuild;
-    *late* counts the derivations for which no time was left; *inputs* is, by derivation, the digest of what its build
+    *late* counts the derivations for which nothing was left of what *spent* says in words; *needed* are the seconds
+    without which no run gets further, 0 where this one did. *inputs* is, by derivation, the digest of what its build
     uses.
     """
 
@@ -180,3 +181,5 @@ class Rebuild:
     elsewhere: frozenset[str] = frozenset()
     late: int = 0
     inputs: dict[str, bytes] = field(default_factory=dict)
+    spent: str = ""
+    needed: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from ec_verify import observation as observations
 from ec_verify import trust as trusts
 from ec_verify import watch
 from ec_verify.errors import CanaryError
+from ec_verify.ghost import cgroup
+from ec_verify.ghost.cgroup import Group
 from ec_verify.ghost.gc_guard import temporary_roots
 from ec_verify.ghost.nix import NixPrograms
 from ec_verify.ghost.scratch import plan as plan_scratch
@@ -166,7 +169,11 @@ def _source_and_rebuild(
         rows = vouched(
             observed.rows, observed.paths, manifests, Keyring.parse(nix.trusted_keys), config.location.store_dir
         )
-        with Ghost(config.location, programs, nix, scratch, rows=rows) as ghost:
+        budget = config.budget
+        with ExitStack() as stack:
+            group = stack.enter_context(Group(cgroup.usable(), budget.cpu_weight, budget.memory_bytes))
+            nix = replace(nix, group=group)
+            ghost = stack.enter_context(Ghost(config.location, programs, nix, scratch, rows=rows))
             with progress.stage("source: evaluating the embedded flake"):
                 evaluation, graph = evaluate(
                     ghost,
@@ -175,7 +182,8 @@ def _source_and_rebuild(
                     trust.manifest,
                     limits_of(config.source.timeout, config.source.memory),
                 )
-                evaluation = replace(evaluation, notes=_origin(programs, nix, rows))
+                notes = (group.said,) if group.said else ()
+                evaluation = replace(evaluation, notes=(*_origin(programs, nix, rows), *notes))
             if graph is None or trust.manifest is None or request.level == "source":
                 return evaluation, None, version
             builds = memory.builds if memory is not None else ()
@@ -201,7 +209,8 @@ def _source_and_rebuild(
                     settings=nix,
                     scratch=scratch,
                     progress=builder,
-                    seconds=config.budget.time,
+                    seconds=budget.time,
+                    disk=budget.disk_bytes,
                 )
             return evaluation, rebuilt, version
     except CanaryError as error:

@@ -14,7 +14,7 @@ from ec_closure.errors import UsageError
 from ec_closure.findings import KINDS
 from ec_closure.store_db import StoreDatabase
 from ec_verify import trust as trusts
-from ec_verify.commands.options import Common, Trust, logical
+from ec_verify.commands.options import Common, Trust, give_way, logical
 from ec_verify.commands.status import last_run
 from ec_verify.explain import show
 from ec_verify.explain.derivations import compare_files
@@ -103,6 +103,7 @@ def explain(
     )
     found = explanation(known, row, observed, settings.config, compare=not trust.offline, diffoscope=diffoscope)
     if rebuild and record is not None:
+        give_way(settings)
         again = rebuilt_difference(settings, established, seen, record, common.progress(), diffoscope=diffoscope)
         found = msgspec.structs.replace(found, rebuilt_difference=again)
     show.path(found, as_json=common.json)

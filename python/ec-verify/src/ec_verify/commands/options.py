@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from ec_closure.errors import UsageError
 from ec_verify import config as configuration
-from ec_verify import logs
+from ec_verify import logs, priority
 from ec_verify.config import Settings, StoreTable
 from ec_verify.errors import ConfigError
 from ec_verify.location import StoreLocation
@@ -98,6 +98,12 @@ class Trust:
         if self.trust_root is None:
             raise UsageError("--manifest needs --trust-root", hint="name the root.json that you trust")
         return ManifestFile(self.manifest, self.trust_root)
+
+
+def give_way(settings: Settings) -> None:
+    """Lower the priority of this process and of what it starts, unless verify.toml leaves it alone."""
+    if settings.config.budget.cpu_weight:
+        priority.lower()
 
 
 def parse_time(text: str) -> datetime:

@@ -13,7 +13,7 @@ from ec_closure.errors import EcError
 from ec_closure.policy import Level
 from ec_closure.report import RunOutput
 from ec_verify.commands.evidence import last_evidence
-from ec_verify.commands.options import Common, Listing, References, Trust
+from ec_verify.commands.options import Common, Listing, References, Trust, give_way
 from ec_verify.commands.show import show
 from ec_verify.config import Settings
 from ec_verify.memory import keeper
@@ -56,6 +56,7 @@ def run(
     settings = common.settings()
     request = _request(level or settings.policy.level, trust, references=references, read_all=full_read)
     started = datetime.now(UTC)
+    give_way(settings)
     state = State(settings.config.state)
     with state.lock():
         dashboard = Dashboard.of(settings.config.report)
@@ -92,6 +93,7 @@ def look(level: Level, common: Common, trust: Trust, listing: Listing, *, refere
     settings = common.settings()
     request = _request(level, trust, references=references)
     started = datetime.now(UTC)
+    give_way(settings)
     with State(settings.config.state).lock():
         outcome = verify(settings, request, common.progress())
     show(_unsigned(settings, outcome, started), as_json=common.json, all_findings=listing.all)

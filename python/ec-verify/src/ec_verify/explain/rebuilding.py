@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING
 
 from ec_closure.errors import LocalError
 from ec_closure.nar.dump import dump
 from ec_closure.signing import Keyring
 from ec_verify import observation as observations
+from ec_verify.ghost import cgroup
+from ec_verify.ghost.cgroup import Group
 from ec_verify.ghost.gc_guard import temporary_roots
 from ec_verify.ghost.nix import NixPrograms
 from ec_verify.ghost.scratch import plan as plan_scratch
@@ -60,7 +63,10 @@ def rebuilt(
             )
         keys = Keyring.parse(nix.trusted_keys)
         rows = vouched(observed.rows, observed.paths, manifests, keys, location.store_dir)
-        with Ghost(location, programs, nix, scratch, rows=rows) as seed:
+        with (
+            Group(cgroup.usable(), config.budget.cpu_weight, config.budget.memory_bytes) as group,
+            Ghost(location, programs, replace(nix, group=group), scratch, rows=rows) as seed,
+        ):
             with progress.stage("source: evaluating the embedded flake"):
                 limits = limits_of(config.source.timeout, config.source.memory)
                 attr = config.source.attr or manifest.system.attr
@@ -72,7 +78,7 @@ def rebuilt(
                 raise RebuildError(next(iter(refused.values())), place=path)
             with (
                 progress.stage("rebuild: running one builder in the ghost"),
-                Ghost(location, programs, nix, scratch, seed=seed, hide=hide) as ghost,
+                Ghost(location, programs, replace(nix, group=group), scratch, seed=seed, hide=hide) as ghost,
             ):
                 expect = rounds.Expectation(
                     _signed(manifest),

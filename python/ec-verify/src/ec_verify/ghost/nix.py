@@ -7,25 +7,25 @@ configuration is written anew, and the store is named (design §6; pitfalls P23,
 
 from __future__ import annotations
 
-import contextlib
 import grp
 import os
 import re
 import shutil
-import signal
 import subprocess
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from ec_verify.errors import NixError
+from ec_verify.ghost.cgroup import Group
 from ec_verify.ghost.events import Activity, Reader
+from ec_verify.ghost.limits import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
 
+    from ec_verify.ghost.limits import Limits, Spent
     from ec_verify.ghost.namespace import Namespace
     from ec_verify.location import StoreLocation
 
@@ -42,7 +42,8 @@ class NixSettings:
     """What an operator decides about Nix.
 
     *sandbox_paths* as in nix.conf; *substituters* and *trusted_keys* serve the fetch phase alone;
-    *jobs* and *cores* 0 mean all; *timeout* in seconds for one derivation.
+    *jobs* 0 means all; *timeout* in seconds for one derivation, *silent* without a word from it. *group* is what
+    all of it runs in.
     """
 
     program: str = "nix"
@@ -51,6 +52,8 @@ class NixSettings:
     trusted_keys: tuple[str, ...] = ()
     jobs: int = 0
     timeout: int = 3600
+    silent: int = 1800
+    group: Group = field(default_factory=lambda: Group(None, 0, 0))
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ def configuration(settings: NixSettings, *, fetch: bool, build_users: str = "") 
         "max-jobs": "0" if fetch else str(settings.jobs or os.cpu_count() or 1),
         "cores": "0",
         "timeout": str(settings.timeout),
+        "max-silent-time": str(settings.silent),
         "keep-failed": "false",
         # What builders say is read from the events; nobody reads a file for each of them.
         "keep-build-log": "false",
@@ -144,21 +148,13 @@ def shared_pools(state: Path) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What one invocation may take: *seconds* in all, *memory* in bytes of what is collected as garbage; 0 for any."""
-
-    seconds: float
-    memory: int = 0
-
-
-@dataclass(frozen=True)
 class NixResult:
-    """How an invocation ended. *stopped* tells that its time was up."""
+    """How an invocation ended. *stopped* says which of its limits ended it."""
 
     exit: int
     stdout: str
     activity: Activity
-    stopped: bool = False
+    stopped: Spent = ""
 
     def complaint(self) -> str:
         """Return the first error as one line."""
@@ -249,55 +245,27 @@ class NixRunner:
         activity = Activity()
         reader = Reader(activity, progress)
         output = bytearray()
+        group = self._settings.group
+        kills = group.kills()
         with (
             subprocess.Popen(
-                self._namespace.command(argv, network=fetch),
+                group.command(self._namespace.command(argv, network=fetch)),
                 stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=self.environment(fetch=fetch) | _bounds(limits),
                 process_group=0,
             ) as process,
-            _Clock(process, limits) as clock,
+            Guard(process, limits) as guard,
         ):
             _converse(process, stdin, reader.feed, output)
-        return NixResult(process.returncode, output.decode(errors="replace"), activity, clock.stopped)
+        stopped = guard.spent or ("memory" if group.kills() > kills else "")
+        return NixResult(process.returncode, output.decode(errors="replace"), activity, stopped)
 
 
 def _bounds(limits: Limits | None) -> dict[str, str]:
     """Return what keeps the evaluator's collector within its memory: it says that it is out of memory, and ends."""
     return {"GC_MAXIMUM_HEAP_SIZE": str(limits.memory)} if limits is not None and limits.memory else {}
-
-
-class _Clock:
-    """Ends *process*, and what it started, when its time is up; a context manager.
-
-    Its whole group: the first process is the one that enters the namespace, and Nix is its child. By force: an
-    evaluation looks for signals too rarely, some never do.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes], limits: Limits | None) -> None:
-        self.stopped = False
-        self._process = process
-        self._timer = threading.Timer(limits.seconds, self._stop) if limits is not None else None
-
-    def _stop(self) -> None:
-        self.stopped = True
-        with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-    def __enter__(self) -> Self:
-        if self._timer is not None:
-            self._timer.daemon = True
-            self._timer.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer.join()
 
 
 def _converse(

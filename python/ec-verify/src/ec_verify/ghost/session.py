@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 from ec_closure.store_db import StoreDatabase
 from ec_verify.errors import CanaryError, GhostError
 from ec_verify.ghost import database
+from ec_verify.ghost.limits import Room
 from ec_verify.ghost.namespace import Namespace
 from ec_verify.ghost.nix import NixPrograms, NixRunner, NixSettings, shared_pools
 from ec_verify.ghost.scratch import Scratch, ScratchPlan
@@ -152,6 +153,10 @@ class Ghost:
     def database(self) -> Path:
         """The private database. Change it only while no Nix runs inside."""
         return self.state / "db" / "db.sqlite"
+
+    def room(self, limit: int) -> Room:
+        """Return all that is written inside, as seen from outside; it may take *limit* bytes, 0 for any."""
+        return Room(self.namespace.view(self._room), limit)
 
     @property
     def upper_directory(self) -> Path:

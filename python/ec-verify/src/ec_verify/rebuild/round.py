@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from ec_closure.signing import Keyring
     from ec_closure.store_db import PathInfo
     from ec_verify.ghost.events import Activity
-    from ec_verify.ghost.nix import Limits, NixResult
+    from ec_verify.ghost.limits import Limits, Spent
+    from ec_verify.ghost.nix import NixResult
     from ec_verify.ghost.session import Ghost
     from ec_verify.source.graph import Graph
+
+# The C library's word for ENOSPC, in the language in which everything runs here.
+_FULL = "No space left on device"
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,12 @@ class Expectation:
 class RoundOutcome:
     """What one round showed. *again* are derivations whose inputs differed or failed: they get another round.
 
-    *stopped* tells that its time was up before all was built.
+    *stopped* says what was spent before all was built.
     """
 
     evidence: dict[str, OutputEvidence] = field(default_factory=dict)
     again: frozenset[str] = frozenset()
-    stopped: bool = False
+    stopped: Spent = ""
     builders: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
     references: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -90,8 +94,8 @@ def run(
     database.declare(ghost.database, graph.derivations)
     result = ghost.nix.nix_store(["--realise", "--keep-going", *sorted(tests)], progress=progress, limits=limits())
     outcome = _collect(ghost, graph, tests, expect, result, number)
-    outcome.stopped = result.stopped
-    outcome.strays = [] if result.stopped else _strays(ghost, dropped)
+    outcome.stopped = result.stopped or _filled(result.activity)
+    outcome.strays = [] if outcome.stopped else _strays(ghost, dropped)
     return outcome
 
 
@@ -175,6 +179,16 @@ def _failure(drv: str, ran: set[str], activity: Activity, result: NixResult) -> 
         what = "timed out" if mentioned and "timed out" in mentioned else "failed"
         return f"its builder {what}{': ' + tail if tail else ''}"
     return " ".join((mentioned or f"its builder was not run: {result.complaint()}").split())[:500]
+
+
+def _filled(activity: Activity) -> Spent:
+    """Tell whether something failed for lack of room: then that says nothing about what was to be built.
+
+    Builders clean up after themselves, so that the room may be there again when somebody looks. A builder may say so
+    without need: then nothing is concluded from its failure, and the level is not reached.
+    """
+    said = (*activity.messages, *(line for tail in activity.logs.values() for line in tail))
+    return "full" if any(_FULL in text for text in said) else ""
 
 
 def _strays(ghost: Ghost, dropped: set[str]) -> list[str]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ec_closure.signing import Keyring
-from ec_verify.ghost.nix import Limits
 from ec_verify.ghost.session import Ghost
 from ec_verify.model import OutputEvidence, Rebuild
 from ec_verify.rebuild import round as rounds
+from ec_verify.rebuild.budget import Budget
 from ec_verify.rebuild.references import Reach
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def rebuild(
     scratch: ScratchPlan,
     progress: Callable[[str, bool], None] | None = None,
     seconds: int = 0,
+    disk: int = 0,
     clock: Callable[[], float] = time.monotonic,
 ) -> Rebuild:
     """Rebuild what *plan* asks for, in ghosts that start from *seed* (which holds the derivations).
@@ -46,27 +48,23 @@ def rebuild(
     *signed* and *observed* are SRI hashes by store path. Raises `GhostError` when no ghost can be
     made; a build that fails is evidence, not an error.
 
-    With *seconds* (of *clock*), batches are tested in the plan's order until these are spent. What was built by then
-    counts, and what was not is skipped with that reason; so is what still needs a round of its own. Without, all
-    are one batch, and everything is tested.
+    With *seconds* (of *clock*) or *disk* (bytes of scratch), batches are tested in the plan's order until these are
+    spent. What was built by then counts, and what was not is skipped with that reason; so is what still needs a round
+    of its own. Without, all are one batch, and everything is tested, as far as scratch has room.
     """
-    deadline = clock() + seconds
-
-    def limits() -> Limits | None:
-        return Limits(max(0.1, deadline - clock())) if seconds else None
-
+    budget = Budget(seconds, disk, clock)
     expect = rounds.Expectation(signed, observed, Keyring.parse(list(settings.trusted_keys)))
     evidence: dict[str, OutputEvidence] = {}
     references: dict[str, tuple[str, ...]] = {}
     skipped = dict(plan.skipped)
     builders: list[str] = []
     strays: set[str] = set()
-    waiting = list(plan.batches) if seconds else []
+    waiting = list(plan.batches) if budget.bounded else []
     todo = waiting.pop(0) if waiting else plan.derivations
     number = 0
     late: set[str] = set()
     while todo or waiting:
-        if seconds and clock() >= deadline:
+        if not budget.allows_a_round():
             late |= todo.union(*waiting)
             break
         if not todo:
@@ -88,7 +86,7 @@ def rebuild(
                 number=number,
                 fetch=bool(settings.substituters),
                 progress=progress,
-                limits=limits,
+                limits=partial(budget.limits, ghost),
             )
         # What an earlier round proved from good inputs stands. What was built only because it refers to an output under
         # test proves nothing: nobody asked, and no later round tells whether it differs by itself.
@@ -103,10 +101,13 @@ def rebuild(
             late |= {drv for drv in tests if any(evidence[path].rebuilt is None for path in graph.outputs([drv]))}
             late |= outcome.again
             todo = frozenset()
+            budget.spent = outcome.stopped
     # Half a rebuild is none: what still needed a round, or an output of which is missing, proves nothing yet.
     for path in graph.outputs(late):
         evidence.pop(path, None)
-    skipped |= dict.fromkeys(late, f"the budget of {seconds} seconds was spent")
+    skipped |= dict.fromkeys(late, budget.words)
+    settled = any(seen.rebuilt is not None and seen.rebuilt == signed.get(path) for path, seen in evidence.items())
+    stuck = budget.spent == "time" and not settled and not graph.outputs(late) <= plan.remembered.keys()
     tested = graph.outputs(plan.derivations)
     return Rebuild(
         outputs=attribute(evidence, graph, references, signed),
@@ -117,10 +118,12 @@ def rebuild(
         rounds=number,
         skipped={path: reason for drv, reason in skipped.items() for path in graph.outputs([drv])},
         strays=tuple(sorted(strays)),
-        remembered=plan.remembered if seconds else {},
+        remembered=plan.remembered if budget.bounded else {},
         elsewhere=plan.elsewhere,
         late=len(late),
         inputs=plan.inputs,
+        spent=budget.words if late else "",
+        needed=budget.needed() if stuck else 0,
     )
 
 

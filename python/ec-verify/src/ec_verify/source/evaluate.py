@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ec_verify.ghost.nix import Limits
+from ec_verify.ghost.limits import Limits
 from ec_verify.ghost.scratch import available_memory
 from ec_verify.model import Evaluation, Problem
 from ec_verify.source import trees
@@ -74,6 +74,8 @@ def limits_of(seconds: int, memory: int) -> Limits:
 
 def _reason(result: NixResult, limits: Limits | None) -> tuple[str, str]:
     """Return the code and the one line that say why there is no derivation."""
+    if result.stopped == "memory":
+        return "EV408", "out of memory: budget.memory of verify.toml grants no more"
     if result.stopped and limits is not None:
         return "EV408", f"not finished within {limits.seconds} seconds"
     text = " ".join(result.activity.messages)
