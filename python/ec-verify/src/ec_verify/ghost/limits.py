@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
-    import subprocess
     from pathlib import Path
     from types import TracebackType
 
@@ -85,15 +84,15 @@ class Limits:
 
 
 class Guard:
-    """Ends *process*, and what it started, when it took what *limits* grant; a context manager.
+    """Ends the process group *group* when it took what *limits* grant; a context manager.
 
-    Its whole group: the first process is the one that enters the namespace, and Nix is its child. By force: an
+    The whole group: its first process is the one that enters the namespace, and Nix is its child. By force: an
     evaluation looks for signals too rarely, some never do. *spent* says why, empty when it ended by itself.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], limits: Limits | None) -> None:
+    def __init__(self, group: int, limits: Limits | None) -> None:
         self.spent: Spent = ""
-        self._process = process
+        self._group = group
         self._limits = limits or Limits()
         self._ended = threading.Event()
         watched = self._limits.seconds or self._limits.room is not None
@@ -117,7 +116,7 @@ class Guard:
     def _stop(self, spent: Spent) -> None:
         self.spent = spent
         with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self._group, signal.SIGKILL)
 
     def __enter__(self) -> Self:
         if self._thread is not None:

@@ -256,7 +256,7 @@ class NixRunner:
                 env=self.environment(fetch=fetch) | _bounds(limits),
                 process_group=0,
             ) as process,
-            Guard(process, limits) as guard,
+            Guard(process.pid, limits) as guard,
         ):
             _converse(process, stdin, reader.feed, output)
         stopped = guard.spent or ("memory" if group.kills() > kills else "")
