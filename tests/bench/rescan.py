@@ -19,7 +19,7 @@ from ec_verify.state import State
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ec_verify.memory.keeper import Keeper
+    from ec_verify.memory.keeper import Keeper, Memory
 
 
 def case(directory: Path, rounds: int) -> str:
@@ -80,6 +80,6 @@ def case(directory: Path, rounds: int) -> str:
     )
 
 
-def _memory(settings: Settings, state: State) -> keeper.Memory | None:
+def _memory(settings: Settings, state: State) -> Memory | None:
     opened = keeper.opened(settings, state, now=clock.now().wall // 10**9)
     return opened.memory if opened is not None else None

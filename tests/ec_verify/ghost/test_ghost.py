@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,16 +38,21 @@ def test_what_is_added_inside_is_not_outside(yard: Yard) -> None:
             assert real.path_info(path) is None
 
 
+@pytest.mark.parametrize("wall", ["overlay", "bind"])
+@pytest.mark.parametrize("seeded", [False, True], ids=["first", "from a seed"])
 def test_a_store_that_is_not_covered_is_noticed_before_anything_is_built(
-    yard: Yard, monkeypatch: pytest.MonkeyPatch
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, wall: str, *, seeded: bool
 ) -> None:
-    """Without the overlay the canary lands in the real store, and the ghost refuses to go on."""
+    """Without a wall a canary lands in the real store or its state; the ghost refuses to go on, and removes it."""
     perform = Namespace.perform
-    monkeypatch.setattr(
-        Namespace, "perform", lambda self, steps: perform(self, [one for one in steps if one["do"] != "overlay"])
-    )
-    with pytest.raises(CanaryError, match="not private"), yard.ghost():
-        pytest.fail("a ghost without walls was accepted")
+    with ExitStack() as stack:
+        seed = stack.enter_context(yard.ghost()) if seeded else None
+        monkeypatch.setattr(
+            Namespace, "perform", lambda self, steps: perform(self, [one for one in steps if one["do"] != wall])
+        )
+        with pytest.raises(CanaryError, match="not private"), yard.ghost(seed=seed):
+            pytest.fail("a ghost without walls was accepted")
+    assert not [*yard.location.store.glob("*canary*"), *yard.location.state.glob("*canary*")]
 
 
 def test_the_daemons_socket_is_not_in_reach(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:

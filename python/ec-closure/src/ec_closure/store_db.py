@@ -226,10 +226,11 @@ class StoreDatabase:
         with self._reading():
             return audit(self._connection)
 
-    def backup(self, destination: Path) -> None:
+    def backup(self, destination: Path, *, durable: bool = True) -> None:
         """Copy the database, as of one moment, to the new file *destination*; never ``cp``, which misses the WAL.
 
-        The copy appears whole or not at all. Raises `StoreDatabaseError`, also if *destination* exists.
+        The copy appears whole or not at all, also after a loss of power when it is *durable*. Raises
+        `StoreDatabaseError`, also if *destination* exists.
         """
         temporary = destination.with_name(f".{destination.name}.{os.getpid()}.tmp")
         with _typed(os.fspath(destination)):
@@ -237,9 +238,11 @@ class StoreDatabase:
                 raise StoreDatabaseError("already exists", place=os.fspath(destination), hint="choose another file")
             try:
                 with contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as copy:
+                    copy.execute(f"pragma synchronous = {'full' if durable else 'off'}")
                     self._connection.backup(copy)
-                with temporary.open("rb") as file:
-                    os.fsync(file.fileno())
+                if durable:
+                    with temporary.open("rb") as file:
+                        os.fsync(file.fileno())
                 temporary.rename(destination)
             finally:
                 temporary.unlink(missing_ok=True)

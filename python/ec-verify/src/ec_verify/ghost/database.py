@@ -33,7 +33,7 @@ select path from ValidPaths where id in (select id from above)
 
 
 def register(database: Path, rows: Iterable[PathInfo]) -> None:
-    """Add *rows* to a database without any. References must be among them. Raises `GhostError`."""
+    """Add *rows*, none of which the database has. References must be among them. Raises `GhostError`."""
     with _opened(database) as connection, connection:
         identities: dict[str, int] = {}
         kept = list(rows)
@@ -99,6 +99,8 @@ def remove(database: Path, paths: Iterable[str]) -> None:
 def _opened(database: Path) -> Iterator[sqlite3.Connection]:
     try:
         with closing(sqlite3.connect(database)) as connection:
+            # It ends with the ghost: nothing of it needs to survive a loss of power.
+            connection.execute("pragma synchronous = off")
             yield connection
     except sqlite3.Error as error:
         raise GhostError(f"the ghost's database cannot be used: {error}", place=str(database)) from error

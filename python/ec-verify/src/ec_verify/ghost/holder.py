@@ -8,14 +8,15 @@ namespace the kernel then kills all others in it and drops the mounts.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import json
 import os
 import stat
 import sys
-from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False  # as in typing, which need not be loaded
+if TYPE_CHECKING:
+    from typing import Any
 
 CLONE_NEWNS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC = (
     0x20000, 0x10000000, 0x20000000, 0x40000000, 0x08000000,
@@ -50,9 +51,9 @@ def enter_namespaces(*, user: bool) -> None:
     flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | (CLONE_NEWUSER if user else 0)
     _check(_libc.unshare(flags), "unshare")
     if user:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:  # noqa: PTH123 - pathlib is slow to load
+                file.write(text)
     mount("none", "/", "", MS_REC | MS_PRIVATE, "", "make all mounts private (a chroot must be a mount point)")
 
 
@@ -62,7 +63,11 @@ def perform(step: dict[str, Any]) -> None:
         case "tmpfs":
             mount("ec-verify", step["at"], "tmpfs", MS_NOSUID | MS_NODEV, f"size={step['size']},mode=0700", "tmpfs")
         case "mkdir":
-            Path(step["at"]).mkdir(mode=step.get("mode", 0o755), parents=True, exist_ok=True)
+            os.makedirs(step["at"], mode=step.get("mode", 0o755), exist_ok=True)  # noqa: PTH103 - as above
+        case "touch":
+            os.close(os.open(step["at"], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        case "remove":
+            os.unlink(step["at"])  # noqa: PTH108 - as above
         case "bind":
             mount(step["from"], step["at"], "", MS_BIND | MS_REC, "", f"bind {step['at']}")
         case "whiteout":
@@ -92,8 +97,10 @@ def _read_line() -> bytes:
 
 
 def _say(message: dict[str, Any]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # who asked is gone: the next read says so
+    try:
         os.write(1, json.dumps(message).encode() + b"\n")
+    except BrokenPipeError:
+        return  # who asked is gone: the next read says so
 
 
 def _hold() -> None:

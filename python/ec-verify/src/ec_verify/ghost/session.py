@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ec_closure.store_db import PathInfo
     from ec_verify.location import StoreLocation
 
+_ESCAPED = "the ghost store is not private: a canary left it; nothing was built"
+
 
 class Ghost:
     """A ghost of the store at *location*; a context manager.
@@ -68,9 +70,11 @@ class Ghost:
             self._cover()
             self.nix = NixRunner(self.namespace, self.location, self._programs, self._settings, self._room / "nix")
             self.nix.prepare()
+            self._release_canaries()
             if self._seed is None:
-                self._register()
-            self._release_canary()
+                # The canary had Nix make the tables, so that they are those of its version; the rows are ours.
+                self._release_canary()
+                database.register(self.database, self._rows)
         except BaseException:
             self._stack.close()
             raise
@@ -101,16 +105,9 @@ class Ghost:
     def _take_over(self, seed: Ghost) -> None:
         target = self.state / "db"
         with StoreDatabase.open(seed.state, store_dir=self.location.store_dir) as opened:
-            opened.backup(target / "db.sqlite")
+            opened.backup(target / "db.sqlite", durable=False)
         shutil.copyfile(seed.state / "db" / "schema", target / "schema")
         _link_all(seed.upper_directory, self.upper_directory)
-
-    def _register(self) -> None:
-        # Nix makes the tables, so that they are those of its version; the rows are ours.
-        result = self.nix.nix_store(["--init"])
-        if result.exit != 0:
-            raise GhostError(f"no database inside: {result.complaint()}")
-        database.register(self.database, self._rows)
 
     def _cover(self) -> None:
         steps = []
@@ -129,8 +126,22 @@ class Ghost:
         ]
         self.namespace.perform(steps)
 
+    def _release_canaries(self) -> None:
+        # What is made inside must be in the upper layer, or the private state, and nowhere else, before Nix runs.
+        name = f"ec-verify-canary-{secrets.token_hex(8)}"
+        places = {
+            self.location.store / name: self.upper_directory / name,
+            self.location.state / name: self.state / name,
+        }
+        for inside, outside in places.items():
+            self.namespace.perform([{"do": "touch", "at": str(inside)}])
+            private = outside.exists() and not os.path.lexists(inside)
+            self.namespace.perform([{"do": "remove", "at": str(inside)}])
+            if not private:
+                raise CanaryError(_ESCAPED, place=str(inside), hint="tell the project; the canary was removed")
+
     def _release_canary(self) -> None:
-        # A path made inside must be in the upper layer and nowhere else, before anything is built.
+        # The same for a path that Nix makes. Once: ghosts that start from this one have its settings and its Nix.
         source = self._room / "nix" / "ec-verify-canary"
         self.namespace.view(source).write_text(secrets.token_hex(16))
         result = self.nix.nix_store(["--add", str(source)])
@@ -139,9 +150,7 @@ class Ghost:
             raise GhostError(f"the canary was not added: {result.complaint()}")
         if not self.upper(path).exists() or os.path.lexists(self.location.physical(path)):
             raise CanaryError(
-                "the ghost store is not private: a canary left it; nothing was built",
-                place=path,
-                hint="remove that path with nix-store --delete, and tell the project",
+                _ESCAPED, place=path, hint="remove that path with nix-store --delete, and tell the project"
             )
 
     @property
