@@ -19,7 +19,8 @@ from ec_verify.state import State
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ec_verify.memory.keeper import Keeper, Memory
+    from ec_verify.memory.contents import Memory
+    from ec_verify.memory.keeper import Keeper
 
 
 def case(directory: Path, rounds: int) -> str:
