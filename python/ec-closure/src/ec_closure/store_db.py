@@ -238,11 +238,8 @@ class StoreDatabase:
                 raise StoreDatabaseError("already exists", place=os.fspath(destination), hint="choose another file")
             try:
                 with contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as copy:
-                    copy.execute(f"pragma synchronous = {'full' if durable else 'off'}")
+                    copy.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
                     self._connection.backup(copy)
-                if durable:
-                    with temporary.open("rb") as file:
-                        os.fsync(file.fileno())
                 temporary.rename(destination)
             finally:
                 temporary.unlink(missing_ok=True)
