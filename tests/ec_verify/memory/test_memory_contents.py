@@ -13,7 +13,9 @@ from ec_verify.memory.contents import (
     Clock,
     Memory,
     MemoryRefusedError,
+    MemoryUnknownError,
     Read,
+    check_other,
     decode,
     encode,
 )
@@ -66,8 +68,25 @@ def test_any_body_is_refused_in_the_same_way(body: bytes) -> None:
     """Also under the right key: another version of ours may have written it."""
     data = contents._HEAD + contents._mac(KEY, body) + body
 
-    with pytest.raises(MemoryRefusedError, match="malformed"):
+    with pytest.raises(MemoryUnknownError, match="in no format that this version knows"):
         decode(data, KEY)
+
+
+def test_another_format_of_this_node_is_told_from_a_forged_one() -> None:
+    """A version that is not known has a key of its own; neither is believed."""
+    head = b"ec-verify memory v23\n"
+    ours = head + contents._mac(b"key for memory of verdicts v23", b"body", head) + b"body"
+
+    def key_for(purpose: str) -> bytes:
+        return f"key for {purpose}".encode()
+
+    with pytest.raises(MemoryUnknownError, match="in format 23"):
+        check_other(ours, key_for)
+    with pytest.raises(MemoryRefusedError, match="not authenticated"):
+        check_other(ours + b"x", key_for)
+    with pytest.raises(MemoryRefusedError, match="not in the format"):
+        decode(ours, KEY)
+    check_other(encode(MEMORY, KEY), key_for)
 
 
 def test_another_nodes_key_is_none() -> None:

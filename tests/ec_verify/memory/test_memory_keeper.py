@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,9 +12,9 @@ import pytest
 
 from ec_closure.policy import Memory as MemoryRules
 from ec_closure.policy import Policy
-from ec_verify.config import Config, RescanTable, Settings, StoreTable
+from ec_verify.config import BudgetTable, Config, RescanTable, Settings, StoreTable
 from ec_verify.memory import clock, keeper
-from ec_verify.memory.contents import Clock
+from ec_verify.memory.contents import Built, Clock
 from ec_verify.model import Observation, TrustOutcome
 from ec_verify.observe.running import Running
 from ec_verify.scan.path import PathTask, look
@@ -59,13 +60,17 @@ class Machine:
             Policy(),
             "0" * 64,
         )
-        self.tasks = []
-        for number in range(count):
-            path = names.store_path(f"thing-{number}")
-            file = self.physical(path)
-            file.write_bytes(b"%d" % number)
-            self.tasks.append(PathTask(path=path, physical=str(file), store_dir="/nix/store", remember=True))
-        self.wanted = {task.path: look(task).nar_hash or "" for task in self.tasks}
+        self.wanted: dict[str, str] = {}
+        self.tasks = [self.added(f"{number}") for number in range(count)]
+
+    def added(self, content: str) -> PathTask:
+        """Put another path into the store."""
+        path = self.names.store_path(f"thing-{content}")
+        file = self.physical(path)
+        file.write_text(content)
+        task = PathTask(path=path, physical=str(file), store_dir="/nix/store", remember=True)
+        self.wanted[path] = look(task).nar_hash or ""
+        return task
 
     def physical(self, path: str) -> Path:
         """Return where a path lies."""
@@ -169,6 +174,63 @@ def test_a_damaged_memory_is_a_finding_and_everything_is_read(
     assert (set(), ["EV902"]) == machine.run()[:2]
     machine.later()
     assert [] == machine.run()[1]
+
+
+def test_what_another_version_remembered_is_no_finding_and_not_believed(machine: Machine) -> None:
+    """Its format has a key of its own, which this node has and who forges has not."""
+    machine.run()
+    head = b"ec-verify memory v7\n"
+    mac = hmac.digest(machine.state.derived_key("memory of verdicts v7"), head + b"{}", "sha256")
+    file = machine.state.path / keeper.FILE
+    file.write_bytes(head + mac + b"{}")
+    machine.later()
+
+    note = "remembered by another version of ec-verify: everything was read"
+    assert (set(), [], (note,)) == machine.run()
+
+    file.write_bytes(head + bytes(32) + b"{}")
+    machine.later()
+    assert (set(), ["EV902"]) == machine.run()[:2]
+
+
+def test_a_look_at_what_comes_makes_no_key(machine: Machine) -> None:
+    """Who only asks leaves the node as it was."""
+    assert keeper.opened(machine.settings, machine.state, now=THEN, tidy=False) is None
+    assert not machine.state.path.exists()
+
+
+def test_a_new_generation_is_told_by_what_came_and_went(machine: Machine) -> None:
+    """Nothing is said where nothing did."""
+    machine.run()
+    machine.later()
+    assert () == machine.run()[2]
+
+    machine.tasks.append(machine.added("new"))
+    machine.tasks.pop(0)
+    machine.later()
+    said = machine.run()[2]
+    assert ("generation: 1 paths are new since the last run, 39 were kept, 1 are gone",) == said
+
+
+def test_what_no_run_rebuilt_comes_first(machine: Machine, scenes: Callable[..., Scene], names: type[Names]) -> None:
+    """Then what was rebuilt longest ago, where rebuilding has a budget at all."""
+    machine.run()
+    memory = machine.open()
+    builds = [
+        Built(names.store_path(name), names.sri(name), names.store_path(f"{name}.drv"), b"i" * 32, THEN - age)
+        for name, age in (("young", 1), ("old", 2))
+    ]
+    memory.memory = msgspec.structs.replace(memory.memory, builds=tuple(builds))
+    case = scenes("rebuild").evidence(names.tool, rebuilt=None).case
+    first = case.rebuild.outputs[names.tool].derivation if case.rebuild is not None else ""
+    assert () == memory.foresee(case).derivations
+
+    budget = msgspec.structs.replace(machine.settings.config, budget=BudgetTable(time=9))
+    memory.settings = replace(machine.settings, config=budget)
+    order = memory.foresee(case).derivations
+    assert first in order[:-2]
+    assert (builds[1].derivation, builds[0].derivation) == order[-2:]
+    assert order[-2:] == memory.foresee(None).derivations
 
 
 def test_an_older_memory_is_a_finding(machine: Machine) -> None:

@@ -14,7 +14,7 @@ from tests.fuzz.target import Target, hold
 from ec_closure import archive, evidence
 from ec_closure.errors import BadInputError
 from ec_verify.memory import contents
-from ec_verify.memory.contents import MemoryRefusedError
+from ec_verify.memory.contents import MemoryRefusedError, MemoryUnknownError
 
 if TYPE_CHECKING:
     from random import Random
@@ -72,5 +72,5 @@ def _twist(random: Random, data: bytes) -> bytes:
     return b"".join(twist_pieces(random, [data[at : at + size] for at in range(0, len(data), size)], _WORDS))
 
 
-MEMORY = Target("memory", _memory, _make_memory, _twist, (MemoryRefusedError,), _WORDS, suite=800)
+MEMORY = Target("memory", _memory, _make_memory, _twist, (MemoryRefusedError, MemoryUnknownError), _WORDS, suite=800)
 EVIDENCE = Target("evidence", _evidence, _make_evidence, _twist, (BadInputError,), _WORDS, suite=800)

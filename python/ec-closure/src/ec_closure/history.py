@@ -30,6 +30,7 @@ class NextRun(Record, frozen=True, kw_only=True):
 
     *remembered* paths would be asked whether they changed. *due* of them, of *due_size* bytes, would be read in any
     case; *paths* are the first. *rebuilt* outputs still count as rebuilt, the first of them until *rebuilt_until*.
+    *derivations* are the first that a run which rebuilds would rebuild, in order.
     """
 
     remembered: Count = 0
@@ -38,6 +39,7 @@ class NextRun(Record, frozen=True, kw_only=True):
     paths: tuple[Text, ...] = ()
     rebuilt: Count = 0
     rebuilt_until: Count | None = None
+    derivations: tuple[Text, ...] = ()
 
 
 class History(Record, frozen=True, kw_only=True):

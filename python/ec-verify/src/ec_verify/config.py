@@ -124,6 +124,11 @@ class BudgetTable(Table, frozen=True, kw_only=True):
     memory: Size = "0"
 
     @property
+    def bounded(self) -> bool:
+        """Whether rebuilding may end before it is done, so that earlier rebuilds count."""
+        return bool(self.time or self.disk_bytes)
+
+    @property
     def disk_bytes(self) -> int:
         """*disk* in bytes."""
         return _bytes(self.disk)

@@ -60,13 +60,21 @@ class State:
         """
         return CryptoSigner(self._private_key())
 
+    def has_key(self) -> bool:
+        """Tell whether there is a key already, usable or not."""
+        return os.path.lexists(self._key_file)
+
+    @property
+    def _key_file(self) -> Path:
+        return self.path / "keys" / "node.pem"
+
     def derived_key(self, purpose: str) -> bytes:
         """Return 32 bytes that only who has the node's key can know, others for each *purpose* (HKDF, RFC 5869)."""
         secret = self._private_key().private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
         return HKDF(SHA256(), 32, salt=None, info=f"ec-verify {purpose}".encode()).derive(secret)
 
     def _private_key(self) -> Ed25519PrivateKey:
-        file = self.path / "keys" / "node.pem"
+        file = self._key_file
         with _held(self.path / "keys.lock", fcntl.LOCK_EX):
             if not os.path.lexists(file):
                 pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -16,6 +16,7 @@ from ec_verify.commands.options import Common, Listing
 from ec_verify.commands.show import show
 from ec_verify.config import Settings
 from ec_verify.errors import StateError
+from ec_verify.explain.last import last_case
 from ec_verify.memory import keeper
 from ec_verify.report import past
 from ec_verify.report.deliver import LAST_RUN
@@ -44,7 +45,9 @@ def _history(settings: Settings, state: State, *, coming: bool, as_json: bool) -
     found = past.read(state)
     if coming:
         memory = keeper.opened(settings, state, now=int(datetime.now(UTC).timestamp()), tidy=False)
-        found = msgspec.structs.replace(found, next=memory.foresee() if memory is not None else NextRun())
+        found = msgspec.structs.replace(
+            found, next=memory.foresee(last_case(state)) if memory is not None else NextRun()
+        )
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(found), indent=2).decode() + "\n")
         return
@@ -63,13 +66,19 @@ def _history(settings: Settings, state: State, *, coming: bool, as_json: bool) -
             f"({ahead.due_size >> 20} MiB) are read in any case; {ahead.rebuilt} outputs still count as rebuilt\n"
         )
         sys.stdout.writelines(f"  {printable(path)}\n" for path in ahead.paths)
+        if ahead.derivations:
+            sys.stdout.write("rebuilt first, in this order, by a run that rebuilds:\n")
+        sys.stdout.writelines(f"  {printable(path)}\n" for path in ahead.derivations)
 
 
 def status(
     *,
     history: Annotated[bool, Parameter(help="Print what each of the last runs reached and read.", negative=())] = False,
     coming: Annotated[
-        bool, Parameter(name="--next", help="Print what the next run would read in any case.", negative=())
+        bool,
+        Parameter(
+            name="--next", help="Print what the next run would read in any case, and rebuild first.", negative=()
+        ),
     ] = False,
     common: Common = Common(),
     listing: Listing = Listing(),

@@ -24,7 +24,9 @@ from ec_verify.memory.contents import (
     Built,
     Memory,
     MemoryRefusedError,
+    MemoryUnknownError,
     Read,
+    check_other,
     decode,
     encode,
 )
@@ -34,6 +36,7 @@ from ec_verify.scan.path import Known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from ec_verify.config import Settings
     from ec_verify.judge import Case
@@ -105,18 +108,21 @@ class Keeper:
             for path, read in choice.trusted.items()
         }
 
-    def foresee(self) -> NextRun:
-        """Return what a run now would do, as far as memory tells."""
+    def foresee(self, last: Case | None) -> NextRun:
+        """Return what a run now would do, as far as memory and the *last* run's case tell."""
         rules = self.settings.policy.memory
         young = [one for one in self.reads.values() if 0 <= self.now - one.read_at <= rules.max_read_age_days * _DAY]
         turn = due({one.path: one for one in young}, self.settings.config.rescan.runs, self.key)
-        oldest = min((one.built_at for one in self.builds), default=None)
+        bounded = self.settings.config.budget.bounded
+        builds = self.builds if bounded else ()
+        oldest = min((one.built_at for one in builds), default=None)
         return NextRun(
             remembered=len(young),
             due=len(turn),
             due_size=sum(self.reads[path].nar_size for path in turn),
             paths=tuple(turn[:MAX_DUE]),
-            rebuilt=len(self.builds),
+            derivations=tuple(_order(last, builds)[:MAX_DUE]) if bounded else (),
+            rebuilt=len(builds),
             rebuilt_until=None if oldest is None else oldest + rules.max_rebuild_age_days * _DAY,
         )
 
@@ -135,9 +141,10 @@ class Keeper:
             Problem("EV904", f"{path.rpartition('/')[2]} holds other bytes, and no change time says so", path)
             for path in betrayed
         )
+        delta = _delta(self.reads.keys(), looks.keys()) if self.memory is not None else ()
         return Recall(
             used=self.memory is not None,
-            notes=tuple(self.notes),
+            notes=(*self.notes, *delta),
             problems=(*self.problems, *said),
             built={one.path: one.built_at for one in self.builds},
         )
@@ -207,19 +214,39 @@ class Keeper:
         )
 
 
+def _delta(before: AbstractSet[str], now: AbstractSet[str]) -> tuple[str, ...]:
+    """Say how a generation differs from what the last run found good, if it does."""
+    new, gone = len(now - before), len(before - now)
+    if not new and not gone:
+        return ()
+    return (f"generation: {new} paths are new since the last run, {len(now & before)} were kept, {gone} are gone",)
+
+
+def _order(last: Case | None, builds: Iterable[Built]) -> list[str]:
+    """Return derivations in the order in which they are rebuilt: first what *last* was asked for and no run rebuilt."""
+    known = {one.path for one in builds}
+    fresh: set[str] = set()
+    if last is not None and last.rebuild is not None:
+        fresh = {seen.derivation for path, seen in last.rebuild.outputs.items() if path not in known}
+        missed = last.rebuild.skipped.keys() - known - last.rebuild.elsewhere
+        signed = last.trust.manifest.paths if last.trust.manifest is not None else ()
+        fresh |= {record.deriver for record in signed if record.path in missed and record.deriver is not None}
+    old = [one.derivation for one in sorted(builds, key=lambda one: (one.built_at, one.derivation))]
+    return list(dict.fromkeys([*sorted(fresh), *old]))
+
+
 def opened(settings: Settings, state: State, *, now: int, tidy: bool = True) -> Keeper | None:
     """Return the memory for a run; None where there can be none: no key, or verify.toml says so.
 
-    With *tidy* what is switched off is also removed: found later, it would look as if it had been put back.
+    With *tidy* what is switched off is also removed: found later, it would look as if it had been put back. Without, as
+    for a look at what is there, nothing is written, not even a node's first key.
     """
     if not settings.config.rescan.enabled:
         if tidy:
             state.remove(FILE)
         return None
-    try:
-        key = state.derived_key(PURPOSE)
-    except EcError as error:
-        log.warning("nothing is remembered without a key", reason=str(error))
+    key = _key(state) if tidy or state.has_key() else None
+    if key is None:
         return None
     keeper = Keeper(state, settings, now, clock.now(), key)
     keeper.binding = _binding(settings, settings.config.location, keeper.notes)
@@ -227,6 +254,10 @@ def opened(settings: Settings, state: State, *, now: int, tidy: bool = True) -> 
         found = _read(state, key)
     except MemoryRefusedError as error:
         keeper.problems.append(Problem("EV902", f"what was remembered is {error.message}: everything was read"))
+        return keeper
+    except MemoryUnknownError as error:
+        log.info("what was remembered is not used", reason=str(error))
+        keeper.notes.append("remembered by another version of ec-verify: everything was read")
         return keeper
     if found is None:
         keeper.notes.append("nothing was remembered yet")
@@ -240,10 +271,19 @@ def opened(settings: Settings, state: State, *, now: int, tidy: bool = True) -> 
     return keeper
 
 
+def _key(state: State) -> bytes | None:
+    try:
+        return state.derived_key(PURPOSE)
+    except EcError as error:
+        log.warning("nothing is remembered without a key", reason=str(error))
+        return None
+
+
 def _read(state: State, key: bytes) -> Memory | None:
     data = state.read(FILE, MAX_BYTES + 1)
     if data is None:
         return None
+    check_other(data, state.derived_key)
     memory = decode(data, key)
     try:
         last = state.counter()
