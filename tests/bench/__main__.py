@@ -9,13 +9,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import closure, rebuild, rescan, scan, start
+from tests.bench import closure, evaluation, judge, rebuild, rescan, scan, start
 
 CASES = {
     "scan": scan.case,
     "rescan": rescan.case,
     "closure": closure.case,
     "rebuild": rebuild.case,
+    "evaluation": evaluation.case,
+    "judge": judge.case,
     "start": start.case,
 }
 
@@ -31,9 +33,12 @@ def main() -> int:
         parser.error(f"no such case: {', '.join(unknown)}" if unknown else "--rounds must be at least 1")
     nix = subprocess.run(["nix", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     sys.stdout.write(f"{platform.machine()}, {platform.system()} {platform.release()}, {nix}\n\n")
-    for name in options.cases or CASES:
-        with tempfile.TemporaryDirectory(prefix="ec-bench-") as directory:
-            sys.stdout.write(CASES[name](Path(directory), options.rounds) + "\n")
+    # Beside the cases' own directories lies what they share: the large store.
+    with tempfile.TemporaryDirectory(prefix="ec-bench-") as room:
+        for name in options.cases or CASES:
+            directory = Path(room) / name
+            directory.mkdir()
+            sys.stdout.write(CASES[name](directory, options.rounds) + "\n")
             sys.stdout.flush()
     return 0
 

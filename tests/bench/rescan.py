@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def case(directory: Path, rounds: int) -> str:
     """Return the figures. A re-scan includes reading and writing what is remembered, and one thirtieth of the bytes."""
-    store = large(directory)
+    store = large(directory.parent)
     config = Config(
         state_dir=str(directory / "state"),
         store=StoreTable(dir=store.store_dir, state=store.state_dir),

@@ -137,6 +137,9 @@ class Manifest(Part, frozen=True, kw_only=True, tag_field="schema", tag="ec-runn
 
     def references_of(self, record: PathRecord) -> tuple[str, ...]:
         """Return the store paths that *record* refers to."""
+        if not self.contents:  # a system's manifest; asked once for each of 100,000 paths
+            paths = self.paths
+            return tuple([paths[position].path for position in record.references])
         count = len(self.paths)
         return tuple(
             (self.paths[position] if position < count else self.contents[position - count]).path
