@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ec_closure.manifest import Builder, Manifest, PathRecord, Release, Source, System
+from ec_verify.ghost.cgroup import Group
+from ec_verify.ghost.limits import Guard, Limits, Room, usage
 from ec_verify.ghost.scratch import ScratchPlan
 from ec_verify.memory.contents import Built
 from ec_verify.rebuild.fleet import Share, assigned
@@ -14,6 +19,8 @@ from ec_verify.rebuild.plan import Plan, digests, plan
 from ec_verify.rebuild.run import rebuild
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.ec_verify.ghost.conftest import Yard
 
     from ec_verify.model import Rebuild
@@ -120,6 +127,55 @@ def test_a_builder_for_which_scratch_is_too_small_did_not_fail(yard: Yard) -> No
     _, found = run(yard, ["large"], Clock(1000), expression=_LARGE, seconds=0)
 
     assert ({}, 1, "scratch had no room left") == (found.outputs, found.late, found.spent)
+
+
+class Starved(Group):
+    """A group in which the kernel ended something each time that somebody asks."""
+
+    asked = 0
+
+    def kills(self) -> int:
+        """Count."""
+        self.asked += 1
+        return self.asked
+
+
+@pytest.mark.parametrize(
+    ("group", "spent", "late"),
+    [(Starved, "the budget of memory was spent", 2), (Group, "", 0)],
+    ids=["killed", "failed"],
+)
+def test_what_the_kernel_ended_for_lack_of_memory_did_not_fail(
+    yard: Yard, group: type[Group], spent: str, late: int
+) -> None:
+    """The limit was ours, and so the reason says; a builder that fails under no such limit did fail."""
+    top = yard.build(_PAIR)[0]
+    with yard.ghost() as ghost:
+        graph = yard.graph(ghost, top)
+        # Without a shell inside, no builder comes to its end.
+        yard.settings = replace(yard.settings, group=group(None, 0, 0), sandbox_paths=())
+        found = yard.rebuild(ghost, graph, graph.derivations)
+
+    assert (spent, late, 2 - late) == (found.spent, found.late, len(found.outputs))
+
+
+def test_time_ends_whatever_runs() -> None:
+    """The whole group of processes, at once when there is no time at all."""
+    with subprocess.Popen(["sleep", "1000"], process_group=0) as process, Guard(process.pid, Limits(1e-9)) as guard:
+        assert -signal.SIGKILL == process.wait()
+    assert "time" == guard.spent
+
+
+def test_room_counts_every_file_once(tmp_path: Path) -> None:
+    """Hard links share their bytes; what does not exist takes none."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "one").write_bytes(bytes(1 << 20))
+    before = usage(tmp_path)
+    (tmp_path / "a" / "two").hardlink_to(tmp_path / "a" / "one")
+
+    assert 1 << 20 <= before == usage(tmp_path)
+    assert ("disk", "") == (Room(tmp_path, 1 << 20).spent(), Room(tmp_path, 1 << 30).spent())
+    assert ("", 0) == (Room(tmp_path / "none", 1).spent(), usage(tmp_path / "none"))
 
 
 def manifest_for(yard: Yard, graph: Graph) -> Manifest:

@@ -47,26 +47,20 @@ def test_only_what_was_delegated_is_ours(unit: Path, tmp_path: Path) -> None:
     assert delegated(tmp_path, inside, lambda _group: False) is None
 
 
-def test_a_group_below_the_delegated_one_will_do(unit: Path, tmp_path: Path) -> None:
-    """That is where systemd puts the main process when asked to, and where the first ghost put it."""
-    inside = own(tmp_path, "0::/system.slice/ec-verify.service/verifier\n")
+@pytest.mark.parametrize(("below", "ours"), [("verifier", True), ("payload", False)])
+def test_the_group_above_is_ours_only_where_we_were_put_below_it(
+    unit: Path, tmp_path: Path, below: str, *, ours: bool
+) -> None:
+    """By systemd when asked to, or by the first ghost. Another group's parent may be a container manager's."""
+    inside = own(tmp_path, f"0::/system.slice/ec-verify.service/{below}\n")
 
-    assert unit == delegated(tmp_path, inside, lambda group: group == unit)
+    assert (unit if ours else None) == delegated(tmp_path, inside, lambda group: group == unit)
 
 
 @pytest.mark.parametrize("text", ["", "4:memory:/x\n", "0::/../x\n"])
 def test_without_a_group_of_version_2_nothing_is_ours(tmp_path: Path, text: str) -> None:
     """Not even where its name would lead out of the hierarchy."""
     assert delegated(tmp_path, own(tmp_path, text), lambda _group: True) is None
-
-
-def test_the_root_of_a_container_is_ours_and_that_of_the_machine_is_not(unit: Path, tmp_path: Path) -> None:
-    """Only what is not the real root has a type."""
-    top = own(tmp_path, "0::/\n")
-    assert delegated(unit, top, lambda _group: False) is None
-
-    (unit / "cgroup.type").write_text("domain\n")
-    assert unit == delegated(unit, top, lambda _group: False)
 
 
 def test_a_group_has_its_weights_and_its_memory_and_goes_away(unit: Path) -> None:

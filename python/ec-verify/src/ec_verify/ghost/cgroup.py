@@ -45,8 +45,8 @@ def delegated(
 ) -> Path | None:
     """Return the group that is ours to divide, None where there is none.
 
-    That is the group of this process, or the one above (systemd's `DelegateSubgroup=`, and where an earlier ghost of
-    this process put it), when its manager says so. In a container, it is the root of what can be seen.
+    That is the group of this process when its manager says so, or the one above `verifier`, where an earlier ghost of
+    this process put it, or systemd's `DelegateSubgroup=`. Anything else above us is somebody else's.
     """
     try:
         lines = own.read_text().splitlines()
@@ -56,11 +56,9 @@ def delegated(
     if name is None or ".." in name.split("/"):
         return None
     group = mount / name.lstrip("/")
-    found = next((one for one in (group, group.parent) if one.is_relative_to(mount) and is_marked(one)), None)
-    # The root of the whole hierarchy has no type (cgroup-v2, "cgroup.type"): who sees one is inside a namespace.
-    if found is None and name == "/" and (mount / "cgroup.type").exists():
-        found = mount
-    return found if found is not None and os.access(found / "cgroup.subtree_control", os.W_OK) else None
+    if group.name == _OURS:
+        group = group.parent
+    return group if is_marked(group) and os.access(group / "cgroup.subtree_control", os.W_OK) else None
 
 
 def is_version_2(mount: Path) -> bool:
