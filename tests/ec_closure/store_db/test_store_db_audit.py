@@ -137,8 +137,9 @@ def test_row_that_an_index_hides_is_found(state: State) -> None:
     state.add("x")
     state.add("y", "x")
     state.writer.executescript(
-        "PRAGMA writable_schema = on; UPDATE sqlite_master SET sql = 'CREATE INDEX IndexReferrer ON Refs (referrer) "
-        "WHERE referrer > 9' WHERE name = 'IndexReferrer'; PRAGMA writable_schema = off;"
+        "DROP INDEX IndexReferrer; CREATE INDEX IndexReferrer ON Refs(referrer) WHERE referrer > 9; "
+        "PRAGMA writable_schema = on; UPDATE sqlite_master SET sql = 'CREATE INDEX IndexReferrer ON Refs(referrer)' "
+        "WHERE name = 'IndexReferrer'; PRAGMA writable_schema = off;"
     )
     state.writer.close()
     with closing(sqlite3.connect(state.file)) as again:

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 
 _MAX = 1000
 _UPPER = "paths in the upper layer of the root overlay, besides the usual ones"
+# What may be around the store, and which findings speak of the rest.
+_AROUND = {
+    "allowed_boot": ("files of boot directories that no entry names", ("EV309",)),
+    "allowed_parameters": ("words of the kernel's command line that the booted system has not", ("EV310",)),
+    "allowed_etc": (
+        "names below /etc that differ from the running system's, besides the usual ones",
+        ("EV311", "EV312"),
+    ),
+    "allowed_units": ("units and drop-ins from outside the store", ("EV313",)),
+    "allowed_processes": ("programs and libraries from outside the store, in processes", ("EV315",)),
+    "allowed_modules": ("kernel modules that the booted system has not", ("EV316",)),
+}
 _LEVELS = {
     "bytes": "disk, metadata, database and what runs must be as CI signed them",
     "source": "and the embedded source must evaluate to what runs",
@@ -53,6 +65,7 @@ def whole(policy: Policy, today: datetime.date) -> tuple[Says, ...]:
         _says("allowed_unlisted", _listed(policy.allowed_unlisted, "registered paths that no manifest lists")),
         _says("allowed_extra", _listed(policy.allowed_extra, "entries of the store directory without a row")),
         _says("allowed_upper", _listed(policy.allowed_upper, _UPPER)),
+        *(_says(key, _listed(getattr(policy, key), what)) for key, (what, _) in _AROUND.items()),
         _says("cache_keys", f"{len(policy.cache_keys)} keys vouch for build inputs that no manifest lists"),
         *_entries("unreproducible", policy.unreproducible, today),
         *_entries("accept", policy.accept, today),
@@ -119,6 +132,12 @@ def about_name(policy: Policy, asked: str, store_dir: str, today: datetime.date)
             _says("allowed_upper", f"{pattern!r} fits: it may differ from what was booted")
             for pattern in policy.allowed_upper
             if fnmatch.fnmatchcase(asked, pattern)
+        ]
+        found += [
+            _says(key, f"{pattern!r} fits: it may be there")
+            for key in _AROUND
+            for pattern in getattr(policy, key)
+            if fnmatch.fnmatchcase(asked.removeprefix("/etc/") if key == "allowed_etc" else asked, pattern)
         ]
     if len(found) == 1:
         found.append(
@@ -207,6 +226,9 @@ def _rule(policy: Policy, code: str) -> Says | None:
             return _says("allowed_extra", _listed(policy.allowed_extra, "entries of the store directory without a row"))
         case "EV319":
             return _says("allowed_upper", _listed(policy.allowed_upper, _UPPER))
+    for key, (what, codes) in _AROUND.items():
+        if code in codes:
+            return _says(key, _listed(getattr(policy, key), what))
     return None
 
 

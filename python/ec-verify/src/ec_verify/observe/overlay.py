@@ -9,6 +9,7 @@ import os
 import re
 import stat
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -51,7 +52,7 @@ def layers(mount: Mount) -> Layers:
         elif name == "lowerdir+":
             lower.append(value)  # each is one name as it is
         elif name == "lowerdir":
-            lower += [_plain(one) for one in _split(value.partition("::")[0])]
+            lower += [_plain(one) for one in takewhile(bool, _split(value))]  # two colons end those with names
     return Layers(upper, tuple(lower))
 
 
@@ -94,7 +95,7 @@ def mark_of(name: str, parent: int, status: os.stat_result) -> Mark | None:
 
 def _split(value: str) -> list[str]:
     """Split at colons that no backslash stands before."""
-    return [part for part in _COLON.sub("\\1\0", value).split("\0") if part]
+    return _COLON.sub("\\1\0", value).split("\0")
 
 
 def _plain(value: str) -> str:
