@@ -32,9 +32,19 @@ _DYNAMIC: Final = b"xp-dyn-drv"
 # Possessive, so that no string, however hostile, makes the matching go back.
 _STRING: Final = re.compile(rb'"((?:[^"\\\n\r\t]++|\\["\\nrt])*+)"')
 _ESCAPED: Final = re.compile(rb'["\\\n\r\t]')
-_ESCAPE: Final = re.compile(rb"\\(.)")
 _TO_ESCAPE: Final = {b'"': rb"\"", b"\\": rb"\\", b"\n": rb"\n", b"\r": rb"\r", b"\t": rb"\t"}
-_FROM_ESCAPE: Final = {escape[1:]: character for character, escape in _TO_ESCAPE.items()}
+
+
+def _unescaped(raw: bytes) -> bytes:
+    """Return what *raw* stands for, which `_STRING` matched: build scripts have very many escapes.
+
+    Backslashes come in pairs from the left, so that no piece between escaped ones begins or ends inside an escape.
+    """
+    pieces = raw.split(rb"\\")
+    for character, escape in _TO_ESCAPE.items():
+        if character != b"\\":
+            pieces = [piece.replace(escape, character) for piece in pieces]
+    return b"\\".join(pieces)
 
 
 class DerivationError(BadInputError):
@@ -109,7 +119,7 @@ class Reader:
             self.fail("expected a string as Nix writes it")
         self._at = match.end()
         raw = match[1]
-        return _ESCAPE.sub(lambda escape: _FROM_ESCAPE[escape[1]], raw) if b"\\" in raw else raw
+        return _unescaped(raw) if b"\\" in raw else raw
 
     def text(self) -> str:
         """Read a string that is ASCII."""
