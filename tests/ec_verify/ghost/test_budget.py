@@ -53,7 +53,7 @@ def run(
     top = yard.build(expression)[0]
     with yard.ghost() as ghost:
         graph = yard.graph(ghost, top)
-        parts = tuple(frozenset(drv for drv in graph.derivations if drv.endswith(f"-{name}.drv")) for name in batches)
+        parts = tuple(frozenset(drv for drv in graph.derivations if drv.endswith(f"{name}.drv")) for name in batches)
         signed = yard.signed(graph)
         found = rebuild(
             ghost,
@@ -98,6 +98,20 @@ def test_a_budget_in_which_nothing_comes_to_its_end_says_how_much_it_lacks(yard:
     _, found = run(yard, ["two", "one"], Clock(1))
 
     assert (0, 2, 101) == (len(found.outputs), found.late, found.needed)
+
+
+_CHAIN = """
+let one = make "one" {} "echo $RANDOM$RANDOM$RANDOM > $out";
+in make "two" { inherit one; } "echo $one > $out"
+"""
+
+
+def test_a_chain_that_is_longer_than_the_budget_says_how_much_it_lacks(yard: Yard) -> None:
+    """What differs is tried in every run, and what uses it needs a round after that one."""
+    _, found = run(yard, [""], Clock(3), expression=_CHAIN)
+
+    assert ({"one"}, {"two"}) == (names(found.outputs), names(found.skipped))
+    assert 100 + 10**9 == found.needed
 
 
 def test_when_the_disk_that_was_granted_is_used_up_the_rest_says_so(yard: Yard) -> None:

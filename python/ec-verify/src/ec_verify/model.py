@@ -162,9 +162,9 @@ class Rebuild:
 
     *unavailable* says why nothing was rebuilt at all. *builders* counts builders seen to run. *remembered* has, by
     store path, when an earlier run rebuilt what this one did not; *elsewhere* are outputs that other nodes rebuild;
-    *late* counts the derivations for which nothing was left of what *spent* says in words; *needed* are the seconds
-    without which no run gets further, 0 where this one did. *inputs* is, by derivation, the digest of what its build
-    uses.
+    *late* counts the derivations for which nothing was left of what *spent* says in words; *needed* is about how
+    many seconds a run needs to get further, 0 where this one did. *inputs* is, by derivation, the digest of what its
+    build uses.
     """
 
     outputs: dict[str, OutputEvidence] = field(default_factory=dict)

@@ -128,7 +128,7 @@ def judge_rebuild(case: Case, paths: tuple[PathJudgement, ...]) -> Iterable[Find
             yield _unreproducible(case, path)
     if case.rebuild.late:
         needed = case.rebuild.needed
-        stuck = f"; no run gets further with less than {needed} seconds" if needed else ""
+        stuck = f"; no run gets further with less than about {needed} seconds" if needed else ""
         yield case.finding("EV507", f"{case.rebuild.late} derivations were not rebuilt: {case.rebuild.spent}{stuck}")
     if case.rebuild.strays:
         yield case.finding("EV503", f"{len(case.rebuild.strays)} stray entries, the first {case.rebuild.strays[0]}")

@@ -51,7 +51,7 @@ class Budget:
 
     def allows_a_round(self) -> bool:
         """Tell whether another round may begin, as far as time goes; it begins now."""
-        if self._seconds:
+        if self._seconds and not self.spent:
             self._rounds.append(self._clock())
             if self._rounds[-1] >= self._deadline:
                 self.spent = "time"
@@ -63,6 +63,9 @@ class Budget:
         return Limits(seconds, room=ghost.room(self._disk))
 
     def needed(self) -> int:
-        """Return the least seconds with which a run like this one would get further: one more round, the shortest."""
+        """Return about how many seconds a run like this one needs to get further: another round, as short as any was.
+
+        A round that was ended says nothing about how long it takes.
+        """
         lengths = (after - before for before, after in pairwise(self._rounds))
         return self._seconds + max(1, math.ceil(min(lengths, default=1)))
