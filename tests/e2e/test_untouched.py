@@ -12,6 +12,7 @@ import pytest
 
 from ec_closure.nar.hash import hash_path
 from ec_closure.store_db import StoreDatabase
+from ec_verify.main import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,3 +59,14 @@ def test_a_full_run_leaves_the_store_bit_identical(lab: Lab, tmp_path: Path) -> 
     assert before == (_dump(node.root, tmp_path), _store(node.root))
     assert not any((node.root / "nix/var/nix/temproots").iterdir())
     assert [] == list((node.state / "scratch").iterdir())
+
+
+def test_a_run_leaves_nothing_open(lab: Lab) -> None:
+    """Whoever verifies again and again in one process must not run out of descriptors."""
+    node = lab.clone_node("descriptors")
+    arguments = ["scan", "--config", str(node.config), "--quiet"]
+    run(arguments)
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names only
+
+    assert 0 == run(arguments)
+    assert before == len(os.listdir("/proc/self/fd"))  # noqa: PTH208

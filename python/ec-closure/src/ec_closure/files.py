@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +35,19 @@ def replacing(path: Path, *, mode: int = 0o600, aside: Path | None = None) -> It
         Path(name).unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open the regular file *path* for reading: never through a link at its end, and without waiting for anybody.
+
+    Raises `OSError`, also for what is no regular file; a descriptor that was open by then is closed (`os.fdopen` keeps
+    that of a directory).
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "no regular file", str(path))
 
 
 def sweep(directory: Path) -> None:

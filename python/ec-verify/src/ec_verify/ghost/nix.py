@@ -161,7 +161,8 @@ class NixResult:
         for message in self.activity.messages:
             line = " ".join(message.split())
             if line:
-                return line[:500]
+                # From 2.20 on Nix tells the way first and the error last, which is then the one that counts.
+                return (f"error: {line.rpartition('error: ')[2]}" if line.startswith("error: … ") else line)[:500]
         return f"Nix ended with exit code {self.exit} and said nothing"
 
 

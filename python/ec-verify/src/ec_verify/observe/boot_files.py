@@ -8,6 +8,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from ec_closure.files import open_regular
 from ec_verify.observe import pe
 from ec_verify.observe.places import said
 from ec_verify.observe.running import containing, follow
@@ -80,8 +81,7 @@ def load(places: HostPlaces, base: str, where: str, named: str, sizes: frozenset
         return Loaded(in_store or where, store_path=containing(places.location, in_store) if in_store else None,
                       missing=in_store is None)  # fmt: skip
     try:
-        handle = os.open(places.physical(found), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(handle, "rb") as file:
+        with open_regular(places.physical(found)) as file:
             size = os.fstat(file.fileno()).st_size
             if section:
                 parts = {one.name: one for one in pe.sections(file.read(pe.HEADER_BYTES))}

@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ec_closure.files import open_regular
 from ec_closure.nar.directories import OPEN_DIRECTORY
 from ec_verify.location import base_name
 from ec_verify.observe.mounts import Mount, way_to
@@ -134,8 +135,7 @@ def _declared(location: StoreLocation, current: str | None) -> str | None:
         return None
     for file in (path, f"{path}/etc/fstab", f"{path}/fstab"):
         try:
-            fd = os.open(location.physical(file), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(fd, "rb") as opened:
+            with open_regular(location.physical(file)) as opened:
                 text = opened.read(_MAX_FSTAB)
         except OSError:
             continue

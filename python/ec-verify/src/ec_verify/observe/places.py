@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ec_closure.files import open_regular
 
 if TYPE_CHECKING:
     from ec_verify.location import StoreLocation
@@ -45,10 +45,7 @@ def read(path: Path, limit: int) -> bytes:
     Raises `OSError`, also for what is no regular file or larger. Files of /proc say that they are empty; they are read
     all the same.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(0, "no regular file", str(path))
+    with open_regular(path) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
         raise OSError(0, f"larger than {limit} bytes", str(path))

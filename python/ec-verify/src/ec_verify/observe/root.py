@@ -6,10 +6,10 @@ What lies in the store is not listed here: see `ec_verify.observe.layers`.
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ec_closure.files import open_regular
 from ec_closure.policy import matches
 from ec_verify.observe.mounts import Mount, way_to
 from ec_verify.observe.overlay import layers, reach
@@ -67,10 +67,7 @@ def _compared(location: StoreLocation, entry: UpperEntry) -> UpperEntry:
 
 def _read(location: StoreLocation, path: str) -> bytes | None:
     try:
-        fd = os.open(location.physical(path), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                return None
+        with open_regular(location.physical(path)) as file:
             data = file.read(_MAX_COMPARED + 1)
     except OSError:
         return None
