@@ -176,8 +176,8 @@ def _failure(drv: str, ran: set[str], activity: Activity, result: NixResult) -> 
     mentioned = next((text for text in activity.messages if drv in text), None)
     if drv in ran:
         tail = activity.last_lines(drv)
-        # Nix 2.34 names no derivation when it says that time ran out, and every one that failed otherwise.
-        said = activity.messages if mentioned is None else [mentioned]
+        # Nix 2.34 names no derivation when it says that time ran out.
+        said = [text for text in activity.messages if drv in text or ".drv" not in text]
         what = "timed out" if any("timed out" in text for text in said) else "failed"
         return f"its builder {what}{': ' + tail if tail else ''}"
     return " ".join((mentioned or f"its builder was not run: {result.complaint()}").split())[:500]
