@@ -18,7 +18,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 LOCKS = ("requirements.lock", "requirements-uv.lock")
 CONSTRAINTS = ROOT / "python" / "constraints.txt"
-PROJECTS = sorted((ROOT / "python").glob("*/pyproject.toml"))
+PROJECTS = sorted([*(ROOT / "python").glob("*/pyproject.toml"), ROOT / "app" / "pyproject.toml"])
 
 _ENTRY = re.compile(
     r"^(?P<name>[a-z0-9]+(-[a-z0-9]+)*)==(?P<version>[0-9][a-z0-9.]*)"

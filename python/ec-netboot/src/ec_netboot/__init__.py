@@ -1,0 +1,1 @@
+"""Stages verified boot images and serves them."""

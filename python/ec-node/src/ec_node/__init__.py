@@ -1,0 +1,1 @@
+"""Publishes broadcasts: what a runner exists for."""

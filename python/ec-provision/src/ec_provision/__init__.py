@@ -1,0 +1,1 @@
+"""Applies a node's own data at boot: name, keys, broadcasts, dashboard."""
