@@ -106,10 +106,28 @@ EXPLANATION = Explanation(
     chain=(PATH,),
 )
 TAGGED = {"closure-manifest.v1", "evidence.v1", "explain.v1"}
+SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop"
 DOCUMENTS: dict[str, Any] = {
     "closure-manifest.v1": json.loads(msgspec.json.encode(MANIFEST)),
     "evidence.v1": json.loads(msgspec.json.encode(EVIDENCE)),
     "evidence-check.v1": json.loads(msgspec.json.encode(CHECK)),
+    "node.v1": {
+        "schema": "ec-runner.node.v1",
+        "name": "runner-7",
+        "ssh_keys": [SSH_KEY],
+        "dashboard": {"url": "https://dashboard.example.org", "token": "t"},
+        "broadcast": [{"name": "channel-4", "input": "hdhomerun://10A1B2C3/4.1"}],
+    },
+    "node-applied.v1": {
+        "schema": "ec-runner.node-applied.v1",
+        "name": "runner-7",
+        "source": "partition",
+        "digest": "0" * 64,
+        "ignored": ["file"],
+        "dashboard": "https://dashboard.example.org",
+        "sshKeys": ["SHA256:" + "A" * 43],
+        "broadcasts": ["channel-4"],
+    },
     "policy.v1": POLICY,
     "policy-check.v1": {
         "policy": "policy.toml",
@@ -261,6 +279,9 @@ def test_every_missing_or_unknown_field_breaks_the_schema_as_it_breaks_the_type(
         ("closure-manifest.v1", ("paths", 0, "origin"), "found"),
         ("closure-manifest.v1", ("release", "version"), 0),
         ("closure-manifest.v1", ("schema",), "ec-runner.closure-manifest.v2"),
+        ("node.v1", ("name",), "Runner 7"),
+        ("node.v1", ("dashboard", "token"), "two words"),
+        ("node-applied.v1", ("source",), "stick"),
         ("policy.v1", ("level",), "none"),
         ("policy.v1", ("severity", "EV201"), "low"),
         ("report.v1", ("subject", 0, "digest"), {}),

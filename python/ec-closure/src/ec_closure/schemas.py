@@ -15,6 +15,7 @@ from ec_closure.evidence import EvidenceCheck, EvidenceIndex
 from ec_closure.explanation import Explanation
 from ec_closure.history import History
 from ec_closure.manifest import Manifest
+from ec_closure.node_config import NodeApplied, NodeConfig
 from ec_closure.policy import Policy
 from ec_closure.policy_lint import PolicyCheck
 from ec_closure.policy_words import PolicyExplanation
@@ -28,6 +29,8 @@ DOCUMENTS = {
     "evidence.v1": EvidenceIndex,
     "evidence-check.v1": EvidenceCheck,
     "explain.v1": Explanation,
+    "node.v1": NodeConfig,
+    "node-applied.v1": NodeApplied,
     "policy.v1": Policy,
     "policy-check.v1": PolicyCheck,
     "policy-explanation.v1": PolicyExplanation,
