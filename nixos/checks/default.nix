@@ -1,0 +1,2 @@
+{ inputs, system, lib, pkgs }:
+{ }

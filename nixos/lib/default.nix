@@ -1,0 +1,16 @@
+# What the parts share, and (`public`) what a fleet's own flake calls.
+{ inputs }:
+let
+  inherit (inputs.nixpkgs) lib;
+in
+{
+  platforms = [
+    "x86_64-linux"
+    "aarch64-linux"
+  ];
+
+  public = {
+    lockedSources = import ./locked-sources.nix { inherit lib; };
+    runnerSystem = import ./runner-system.nix { inherit inputs; };
+  };
+}

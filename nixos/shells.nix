@@ -1,0 +1,50 @@
+# `nix develop` for people, `nix develop .#ci` for jobs: the smaller one.
+{ pkgs, ... }:
+let
+  python = pkgs.python3.withPackages (
+    set: with set; [
+      # The workspace's own dependencies, from the set that nodes run
+      ec-closure
+      ec-fetch
+      ec-netboot
+      ec-node
+      ec-provision
+      ec-release
+      ec-verify
+      runner-dashboard
+      # What tests and lint need
+      hypothesis
+      mypy
+      pytest
+      pytest-xdist
+      trustme
+    ]
+  );
+  ci = [
+    python
+    pkgs.git
+    pkgs.nixfmt
+    pkgs.ruff
+    pkgs.skopeo
+    pkgs.uv
+  ];
+in
+{
+  ci = pkgs.mkShellNoCC { packages = ci; };
+  default = pkgs.mkShellNoCC {
+    packages = ci ++ [
+      pkgs.cosign
+      pkgs.dnsmasq
+      pkgs.ffmpeg-headless
+      pkgs.nixd
+      pkgs.opentofu
+      pkgs.qemu_test
+      pkgs.shellcheck
+    ];
+    # `./dev` makes an environment of its own from requirements.lock; here the workspace's sources come first instead.
+    shellHook = ''
+      for d in python/*/src app/src; do PYTHONPATH=$PWD/$d''${PYTHONPATH:+:$PYTHONPATH}; done
+      export PYTHONPATH PYTHONDONTWRITEBYTECODE=1
+    '';
+  };
+}
