@@ -108,6 +108,15 @@ EXPLANATION = Explanation(
 TAGGED = {"closure-manifest.v1", "evidence.v1", "explain.v1"}
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop"
 DOCUMENTS: dict[str, Any] = {
+    "broadcast.v1": {
+        "name": "channel-4",
+        "input": "hdhomerun://10A1B2C3/4.1",
+        "program": 3,
+        "video": {"height": 720},
+        "audio": {"channels": 2},
+        "hls": {"port": 8104},
+        "push": {"url": "https://origin.example.org/channel-4/"},
+    },
     "closure-manifest.v1": json.loads(msgspec.json.encode(MANIFEST)),
     "evidence.v1": json.loads(msgspec.json.encode(EVIDENCE)),
     "evidence-check.v1": json.loads(msgspec.json.encode(CHECK)),
@@ -273,6 +282,8 @@ def test_every_missing_or_unknown_field_breaks_the_schema_as_it_breaks_the_type(
 @pytest.mark.parametrize(
     ("name", "path", "value"),
     [
+        ("broadcast.v1", ("name",), "../x"),
+        ("broadcast.v1", ("video", "height"), 63),
         ("closure-manifest.v1", ("paths", 0, "path"), PATH + "\n"),
         ("closure-manifest.v1", ("paths", 0, "narHash"), "sha256:0"),
         ("closure-manifest.v1", ("paths", 0, "narSize"), -1),

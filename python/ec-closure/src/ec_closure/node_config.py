@@ -173,15 +173,9 @@ def _check(config: NodeConfig, what: str) -> None:
             raise NodeConfigError(f"is the same key as ssh_keys[{first}]", place=place, hint="remove one of them")
     if config.dashboard is not None:
         _check_address(config.dashboard.url, f"{what}: dashboard.url")
-    names: dict[str, int] = {}
     for at, one in enumerate(config.broadcast):
         broadcasts.check(one, place=f"{what}: broadcast[{at}]")
-        if (first := names.setdefault(one.name, at)) != at:
-            raise NodeConfigError(
-                f"broadcast[{first}] is called {one.name}, too",
-                place=f"{what}: broadcast[{at}].name",
-                hint="rename one",
-            )
+    broadcasts.check_together(config.broadcast, place=f"{what}: broadcast")
 
 
 def _check_address(address: str, place: str) -> None:

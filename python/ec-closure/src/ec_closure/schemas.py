@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from ec_closure.broadcast import Broadcast
 from ec_closure.evidence import EvidenceCheck, EvidenceIndex
 from ec_closure.explanation import Explanation
 from ec_closure.history import History
@@ -24,6 +25,7 @@ from ec_closure.report import ReportStatement, RunOutput
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 DOCUMENTS = {
+    "broadcast.v1": Broadcast,
     "closure-manifest.v1": Manifest,
     "history.v1": History,
     "evidence.v1": EvidenceIndex,
