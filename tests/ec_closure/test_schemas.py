@@ -138,6 +138,23 @@ DOCUMENTS: dict[str, Any] = {
         "broadcasts": ["channel-4"],
     },
     "policy.v1": POLICY,
+    "fetch.v1": {
+        "schema": "ec-runner.fetch.v1",
+        "toplevel": "/nix/store/00000000000000000000000000000000-system",
+        "hasManifest": True,
+        "manifests": [{"target": "v1/system.closure.json.zst", "size": 4096}],
+        "latestVersion": 1,
+        "metadataAge": 60,
+        "nonce": True,
+        "problems": ["EV104: nobody answers"],
+    },
+    "submit.v1": {
+        "schema": "ec-runner.submit.v1",
+        "sent": ["0000000001-x.json"],
+        "refused": [{"name": "0000000002-x.json", "sha256": "0" * 64, "refused": "answered 422"}],
+        "waiting": ["0000000003-x.json"],
+        "reason": "answered 503",
+    },
     "policy-check.v1": {
         "policy": "policy.toml",
         "digest": "0" * 64,

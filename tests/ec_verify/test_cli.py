@@ -25,7 +25,7 @@ pytestmark = pytest.mark.nix
 SCRIPT = Path(sys.executable).with_name("ec-verify")
 PATH = "/nix/store/" + "0" * 32 + "-x"
 LOOKING = ("run", "scan", "source", "rebuild")
-COMMON = (*LOOKING, "explain", "evidence", "closure", "status", "key", "clean")
+COMMON = (*LOOKING, "fetch", "submit", "explain", "evidence", "closure", "status", "key", "clean")
 ALL = (*COMMON, "check-evidence", "nar-hash", "self-test", "config", "policy", "demo")
 NEEDED = {"explain": [PATH], "nar-hash": ["."], "evidence": ["file"]}
 

@@ -36,6 +36,7 @@ DOCUMENTED: dict[str, dict[str, type[msgspec.Struct]]] = {
         "Top level": config.Config,
         "`[store]`": config.StoreTable,
         "`[trust]`": config.TrustTable,
+        "`[courier]`": config.CourierTable,
         "`[source]`": config.SourceTable,
         "`[system]`": config.SystemTable,
         "`[nix]`": config.NixTable,
@@ -130,7 +131,20 @@ def test_every_key_is_documented_as_it_is(file: str, heading: str, kind: type[ms
     """No key is missing, none is invented, and types and defaults are those of the code."""
     hints = typing.get_type_hints(kind, include_extras=True)
     tables = (
-        {"store", "trust", "source", "nix", "rescan", "rebuild", "budget", "fleet", "report", "system", "boot"}
+        {
+            "store",
+            "trust",
+            "courier",
+            "source",
+            "nix",
+            "rescan",
+            "rebuild",
+            "budget",
+            "fleet",
+            "report",
+            "system",
+            "boot",
+        }
         if kind is config.Config
         else set()
     )

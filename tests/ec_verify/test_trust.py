@@ -49,6 +49,8 @@ CODES = {
     "SlowError": "EV104",
     "OfflineError": "EV104",
     "NoMetadataError": "EV104",
+    "MirrorError": "EV118",
+    "StaleMirrorError": "EV118",
     "StateError": "EV114",
     "DamagedStateError": "EV114",
     "StateBusyError": "EV114",

@@ -102,6 +102,7 @@ PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
     "EV115": _passed_on("EV115", "trust"),
     "EV116": lambda scene, _names: scene.policy(systems=("another",)),
     "EV117": _specialised,
+    "EV118": _passed_on("EV118", "trust"),
     "EV201": lambda scene, names: scene.look(names.tool, nar_hash=names.sri("evil")),
     "EV202": lambda scene, names: scene.look(names.tool, nar_hash=None, problem="missing"),
     "EV203": _anomaly("mode"),

@@ -256,7 +256,7 @@ class TestSpool:
         for number in (3, 1, 2):
             spool.add(f"{number:010}-x", b"%d" % number)
 
-        assert 3 == spool.send(Dashboard(receiver.url))
+        assert 3 == len(spool.send(Dashboard(receiver.url)).sent)
         assert ([b"1", b"2", b"3"], []) == (receiver.bodies, spool.waiting())
 
     def test_what_cannot_be_sent_waits_with_all_behind_it(self, spool: Spool, nowhere: str, receiver: Receiver) -> None:
@@ -266,11 +266,11 @@ class TestSpool:
         before = spool.waiting()
 
         with structlog.testing.capture_logs() as logs:
-            assert 0 == spool.send(Dashboard(nowhere))
+            assert 0 == len(spool.send(Dashboard(nowhere)).sent)
 
         assert before == spool.waiting()
         assert [2] == [log["waiting"] for log in logs if "waiting" in log]
-        assert 2 == spool.send(Dashboard(receiver.url))
+        assert 2 == len(spool.send(Dashboard(receiver.url)).sent)
 
     def test_what_is_refused_for_good_is_moved_aside_and_the_rest_goes(
         self, spool: Spool, receiver: Receiver, tmp_path: Path
@@ -281,7 +281,7 @@ class TestSpool:
         receiver.say(201, 422, 201)
 
         with structlog.testing.capture_logs() as logs:
-            assert 2 == spool.send(Dashboard(receiver.url))
+            assert 2 == len(spool.send(Dashboard(receiver.url)).sent)
         assert ["the dashboard refuses a report for good"] == [log["event"] for log in logs]
         (aside,) = (tmp_path / "spool" / "refused").iterdir()
         assert ([], b"2") == (spool.waiting(), aside.read_bytes())
@@ -291,7 +291,7 @@ class TestSpool:
         for number in range(1, 10):
             spool.add(f"{number:010}-x", b"%d" % number)
 
-        assert 1 == spool.send(Dashboard(receiver.say(403, 201).say(*[401] * 9).url))
+        assert 1 == len(spool.send(Dashboard(receiver.say(403, 201).say(*[401] * 9).url)).sent)
         assert 8 == len(spool.waiting())
         assert 1 + 1 + 4 == len(receiver.requests)
 
@@ -300,7 +300,7 @@ class TestSpool:
         for number in (1, 2, 3):
             spool.add(f"{number:010}-x", b"%d" % number)
 
-        assert 1 == spool.send(Dashboard(receiver.say(201, *[503] * 8).url))
+        assert 1 == len(spool.send(Dashboard(receiver.say(201, *[503] * 8).url)).sent)
         assert 2 == len(spool.waiting())
 
     def test_the_oldest_go_when_there_are_too_many(

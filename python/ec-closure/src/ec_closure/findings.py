@@ -46,6 +46,7 @@ _KINDS = (
     Kind("EV115", "clock behind signed time", "fail", "The clock is earlier than metadata that this node has verified: expiry cannot be judged. Set the clock."),
     Kind("EV116", "system not allowed by policy", "fail", "CI signed it, but not for this node. Switch to a system that `systems` in policy names, or add this one."),
     Kind("EV117", "a specialisation runs", "info", "It is part of the signed system. `allow_specialisations = false` in policy forbids it."),
+    Kind("EV118", "what was fetched for this node cannot be used", "warn", "What lies in `courier` of the state directory is not what `ec-verify fetch` writes, or was altered. Nothing of it was believed. Find out who writes there, and fetch again."),
     # Bytes
     Kind("EV201", "bytes differ from what CI signed", "fail", "Take the node out of service; `ec-verify explain PATH` shows the difference."),
     Kind("EV202", "store path missing", "fail", "The closure is not whole. `nix-store --repair-path` from a trusted cache restores it."),

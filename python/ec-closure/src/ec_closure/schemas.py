@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from ec_closure.broadcast import Broadcast
+from ec_closure.courier import FetchOutput, SubmitOutput
 from ec_closure.evidence import EvidenceCheck, EvidenceIndex
 from ec_closure.explanation import Explanation
 from ec_closure.history import History
@@ -33,11 +34,13 @@ DOCUMENTS = {
     "explain.v1": Explanation,
     "node.v1": NodeConfig,
     "node-applied.v1": NodeApplied,
+    "fetch.v1": FetchOutput,
     "policy.v1": Policy,
     "policy-check.v1": PolicyCheck,
     "policy-explanation.v1": PolicyExplanation,
     "report.v1": ReportStatement,
     "run-output.v1": RunOutput,
+    "submit.v1": SubmitOutput,
 }
 
 

@@ -11,10 +11,19 @@ from typing import TYPE_CHECKING
 from ec_closure import files
 from ec_closure.errors import TransportError, TrustError, UsageError
 from ec_fetch import strict, updater
-from ec_fetch.errors import DamagedStateError, NoTargetError, OfflineError, StateError
+from ec_fetch.errors import (
+    DamagedStateError,
+    MirrorError,
+    NoMetadataError,
+    NoTargetError,
+    OfflineError,
+    RolledBackError,
+    StaleMirrorError,
+    StateError,
+)
 from ec_fetch.fetcher import ReleaseFetcher
 from ec_fetch.origin import check_address
-from ec_fetch.replay import Verified, replay
+from ec_fetch.replay import Stored, Verified, replay
 from ec_fetch.state import StateDirectory
 from ec_fetch.strict import StrictFetcher
 from ec_fetch.targets import ClosureTarget, choose, closures, sha256_of
@@ -30,7 +39,10 @@ if TYPE_CHECKING:
     from tuf.ngclient import Updater
     from tuf.ngclient.fetcher import FetcherInterface
 
+    from ec_fetch.mirror import Mirror
     from ec_fetch.state import LastVerified
+
+_NEWEST = "timestamp.json"
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class TrustSettings:
     ``…/releases/download/trust/`` and ``…/releases/download/``. *root* is the pinned root's bytes. The token goes to
     the origin of *metadata_base* only. *proxy* is an address; the environment's proxies are not used. *ca_file*
     replaces the system's certificate authorities. *deadline* in seconds, *min_speed* in bytes per second.
+    *kept_targets* are how many downloaded targets are kept, the newest.
     """
 
     metadata_base: str
@@ -52,13 +65,14 @@ class TrustSettings:
     ca_file: Path | None = None
     deadline: float = 120.0
     min_speed: int = 1024
+    kept_targets: int = 16
 
 
 class TrustClient:
     """A TUF client with a memory in *settings.state_dir*.
 
     *reference_time* is what expiry is compared with; no clock is read. *fetcher* replaces the network.
-    Call `refresh` or `offline` first; then `find` and `download` answer from that state.
+    Call `refresh`, `adopt` or `offline` first; then `find` and `download` answer from that state.
 
     Raises `UsageError` for settings that make no sense, `MetadataError` for a pinned root that is no root, `StateError`
     when the state directory cannot be made.
@@ -79,6 +93,7 @@ class TrustClient:
         self._closures: list[ClosureTarget] | None = None
         self._targets: dict[str, TargetFile] = {}
         self._offline = True
+        self._mirror: Mirror | None = None
         self._files: dict[str, bytes] = {}
 
     def refresh(self) -> TrustedState:
@@ -87,15 +102,44 @@ class TrustClient:
         Raises `RefusedError`, `FetchError`, `MetadataError` and its subclasses, `StateError` and its subclasses. What
         was remembered before stays as it was when this fails, except that newer verified files are kept.
         """
-        fetcher = StrictFetcher(self._fetcher())
         with self._state.locked():
-            with translated(fetcher):
-                self._state.check(self._settings.root)
-                self._updater(fetcher).refresh()
-            record = self._state.collect(max(0, int(self._time.timestamp())))
-            state = self._accept(replay(record.files, self._settings.root), record, offline=False)
-            # Only now: what a publisher signed but we cannot read must not take the place of the last whole state.
-            self._state.save(record)
+            return self._refresh(StrictFetcher(self._fetcher()), self._now, offline=False)
+
+    def adopt(self, mirror: Mirror) -> TrustedState:
+        """Do as `refresh` does, with what *mirror* holds in place of a server; `download` takes targets from it, too.
+
+        When this state was first seen is the time that its age is counted from where the publisher does not sign one:
+        nobody can make it younger. Raises what `refresh` raises, `NoMetadataError` and `MirrorError`;
+        `StaleMirrorError` when this client has been online since: then `offline` has the newer state.
+        """
+        self._mirror = mirror
+        brought = mirror.load()
+        with self._state.locked():
+            try:
+                before: LastVerified | None = self._state.load()
+            except NoMetadataError:
+                before = None
+            seen = self._now
+            if before is not None and before.files.get(_NEWEST) == brought.files.get(_NEWEST):
+                seen = min(seen, before.refreshed)
+            try:
+                return self._refresh(StrictFetcher(Stored(brought.files)), seen, offline=True)
+            except RolledBackError as error:
+                if before is None or brought.refreshed > before.refreshed:
+                    raise
+                raise StaleMirrorError("older than what was verified here since", place=error.place) from error
+            except TransportError as error:
+                raise MirrorError(f"not whole: {error.message}", place=error.place) from error
+
+    def _refresh(self, fetcher: StrictFetcher, refreshed: int, *, offline: bool) -> TrustedState:
+        """Hold the lock."""
+        with translated(fetcher):
+            self._state.check(self._settings.root)
+            self._updater(fetcher).refresh()
+        record = self._state.collect(refreshed)
+        state = self._accept(replay(record.files, self._settings.root), record, offline=offline)
+        # Only now: what a publisher signed but we cannot read must not take the place of the last whole state.
+        self._state.save(record)
         return state
 
     def offline(self) -> TrustedState:
@@ -115,10 +159,14 @@ class TrustClient:
             ) from error
         return self._accept(verified, record, offline=True)
 
+    @property
+    def _now(self) -> int:
+        return max(0, int(self._time.timestamp()))
+
     def closures(self) -> list[ClosureTarget]:
         """Return every closure that the trusted targets describe, by name."""
         if self._closures is None:
-            raise UsageError("refresh() or offline() comes first")
+            raise UsageError("refresh(), adopt() or offline() comes first")
         return list(self._closures)
 
     @property
@@ -143,18 +191,31 @@ class TrustClient:
         """Return the bytes of *target*, whose length and hash are the signed ones.
 
         Kept in the state directory under their digest and hashed again at each call. Raises `TargetMismatchError`,
-        `FetchError`, `OfflineError` (not kept, and the state is an offline one), `NoTargetError`.
+        `FetchError`, `OfflineError` (not kept, and the state is an offline one), `MirrorError`, `NoTargetError`.
         """
         if target not in self.closures():
             raise NoTargetError("is not in the trusted metadata", place=target.name)
         kept = self._state.targets / target.sha256
         data = _read_kept(kept, target)
         if data is None:
-            self.download_to(target.name, kept)
-            self._state.prune()
-            data = _read_kept(kept, target)
+            data = self._brought(target, kept)
+            if data is None:
+                self.download_to(target.name, kept)
+                data = _read_kept(kept, target)
+            self._state.prune(self._settings.kept_targets)
         if data is None:
             raise StateError("changed while it was read", place=str(kept))
+        return data
+
+    def _brought(self, target: ClosureTarget, kept: Path) -> bytes | None:
+        """Return the bytes of *target* from the mirror, if there is one that has them, and keep a copy."""
+        data = self._mirror.target(target) if self._mirror is not None else None
+        if data is not None:
+            try:
+                with files.replacing(kept) as file:
+                    file.write(data)
+            except OSError as error:
+                raise StateError(error.strerror or str(error), place=str(error.filename or kept)) from error
         return data
 
     def download_to(self, name: str, destination: Path) -> None:

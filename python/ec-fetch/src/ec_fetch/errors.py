@@ -18,7 +18,9 @@
     └── StateError              the state directory
         ├── DamagedStateError   a file in it was damaged, removed or belongs to another root
         ├── StateBusyError      another process refreshes
-        └── NoMetadataError     no metadata were ever verified here
+        ├── NoMetadataError     no metadata were ever verified here
+        └── MirrorError         what another process fetched cannot be used
+            └── StaleMirrorError    it is older than what was verified here
 
 Nothing of the TUF library leaks out of this package: `ec_fetch.translate` maps its exceptions.
 """
@@ -122,3 +124,15 @@ class NoMetadataError(StateError):
     """No metadata were ever verified with this state directory."""
 
     code = "state.empty"
+
+
+class MirrorError(StateError):
+    """What another process fetched for this one cannot be used."""
+
+    code = "state.mirror"
+
+
+class StaleMirrorError(MirrorError):
+    """What another process fetched is older than what was verified here since."""
+
+    code = "state.mirror-stale"

@@ -33,7 +33,9 @@ class Verified:
     targets: Targets
 
 
-class _Stored(FetcherInterface):
+class Stored(FetcherInterface):
+    """Serves metadata *files* by name instead of the network."""
+
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = files
 
@@ -53,7 +55,7 @@ def replay(files: Mapping[str, bytes], root: bytes) -> Verified:
     Signatures, thresholds, versions, hashes and names are checked; expiry is not (see `NEVER_EXPIRED`): the caller
     reports it. Raises `MetadataError` and its subclasses, `RefusedError` or `FetchError` for absent files.
     """
-    fetcher = StrictFetcher(_Stored(files))
+    fetcher = StrictFetcher(Stored(files))
     check_root(root)
     with tempfile.TemporaryDirectory(prefix="ec-fetch-") as scratch, translated(fetcher):
         client = updater.make(

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROLES = ("timestamp", "snapshot", "targets")
+BUNDLE = "last-verified.json"
+TARGETS = "targets"
 _ROOT_NAME = re.compile(r"([1-9][0-9]{0,9})\.root\.json")
 _BUNDLE_MAX = 128 << 20
-_KEPT_TARGETS = 16
 _FRESH = "if it was not you who changed it, find out who did; to start anew, move the whole directory away"
 
 
@@ -55,8 +56,8 @@ class StateDirectory:
         self.path = path
         self.metadata = path / "metadata"
         self.roots = self.metadata / "root_history"
-        self.bundle = path / "last-verified.json"
-        self.targets = path / "targets"
+        self.bundle = path / BUNDLE
+        self.targets = path / TARGETS
         with _local(path):
             self.roots.mkdir(parents=True, exist_ok=True)
             self.targets.mkdir(exist_ok=True)
@@ -173,11 +174,11 @@ class StateDirectory:
     def _root_files(self) -> list[Path]:
         return [path for path in self.roots.iterdir() if _ROOT_NAME.fullmatch(path.name)]
 
-    def prune(self) -> None:
-        """Forget all but the newest downloaded targets."""
+    def prune(self, kept: int) -> None:
+        """Forget all but the *kept* newest downloaded targets."""
         with _local(self.targets):
-            kept = sorted(self.targets.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-            for path in kept[_KEPT_TARGETS:]:
+            found = sorted(self.targets.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
+            for path in found[kept:]:
                 path.unlink(missing_ok=True)
 
 

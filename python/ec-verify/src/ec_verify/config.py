@@ -73,6 +73,16 @@ class TrustTable(Table, frozen=True, kw_only=True):
     deadline: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 120
 
 
+class CourierTable(Table, frozen=True, kw_only=True):
+    """What `ec-verify fetch` and `submit` own: *directory*, empty for `courier` in the state directory.
+
+    A nonce that was fetched is used within *nonce_lifetime* seconds, or not at all.
+    """
+
+    directory: AbsoluteOrEmpty = ""
+    nonce_lifetime: Annotated[int, msgspec.Meta(ge=1, le=604800)] = 3600
+
+
 class SourceTable(Table, frozen=True, kw_only=True):
     """The embedded flake. *attr* empty means the attribute that the manifest names.
 
@@ -184,6 +194,7 @@ class Config(Table, frozen=True, kw_only=True):
     policy: AbsoluteOrEmpty = _DEFAULT_POLICY
     store: StoreTable = StoreTable()
     trust: TrustTable = TrustTable()
+    courier: CourierTable = CourierTable()
     source: SourceTable = SourceTable()
     nix: NixTable = NixTable()
     rescan: RescanTable = RescanTable()
@@ -208,6 +219,16 @@ class Config(Table, frozen=True, kw_only=True):
     def state(self) -> Path:
         """The verifier's own state directory."""
         return Path(self.state_dir)
+
+    @property
+    def spool(self) -> Path:
+        """Where reports wait to be sent."""
+        return self.state / "spool"
+
+    @property
+    def courier_dir(self) -> Path:
+        """The directory that the courier owns, and that is read with suspicion."""
+        return Path(self.courier.directory) if self.courier.directory else self.state / "courier"
 
     @property
     def share(self) -> Share | None:
@@ -285,6 +306,7 @@ def _check(config: Config) -> None:
             _check_address(key, address)
     written = {
         "state_dir": config.state_dir,
+        "courier.directory": config.courier.directory,
         "rebuild.scratch": config.rebuild.scratch,
         "report.directory": config.report.directory,
         "report.textfile": config.report.textfile,

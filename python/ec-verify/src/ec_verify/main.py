@@ -33,6 +33,8 @@ _HELP = (
 
 _COMMANDS = {
     "run": "Verify, sign the report, keep and send it: what the timer runs.",
+    "fetch": "Fetch what a run without network needs: needs no rights.",
+    "submit": "Send the reports that wait: needs no rights.",
     "scan": "Steps 1 to 3: hash the store and judge it. No report.",
     "source": "Steps 1 to 4: also evaluate the embedded flake. No report.",
     "rebuild": "Steps 1 to 5: also rebuild in a ghost store. No report.",

@@ -52,7 +52,8 @@ class TrustOutcome:
     """Step 1: the manifest of the running system, and what the metadata say about releases.
 
     *others* are manifests of other generations on this node. *specialisation* names the one that runs, if one does.
-    *metadata_age* in seconds. The judge does not look at *record*.
+    *metadata_age* in seconds, *offline* tells that neither a server nor what the courier brought was asked. *notes*
+    are what a reader must know to weigh it. The judge does not look at *record*.
     """
 
     manifest: Manifest | None = None
@@ -67,6 +68,7 @@ class TrustOutcome:
     withdrawn: tuple[int, ...] = ()
     offline: bool = False
     problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
     record: TrustRecord | None = None
 
 
@@ -109,6 +111,22 @@ class Recall:
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     built: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a reader must know of the node that reports.
+
+    *volatile* is the file system in memory that its own state lies on, None where that outlives a reboot; *unknown*
+    says why neither is known. *nonce* tells whether the report carries one, None where no dashboard is to get it (or no
+    report is made), and *nonce_note* where it comes from, or why there is none.
+    """
+
+    volatile: str | None = None
+    unknown: str | None = None
+    nonce: bool | None = None
+    nonce_note: str = ""
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from ec_verify.ghost.scratch import plan as plan_scratch
 from ec_verify.ghost.session import Ghost
 from ec_verify.ghost.vouched import vouched
 from ec_verify.judge import Case, judge
-from ec_verify.model import Evaluation, Problem, Rebuild, Recall
+from ec_verify.model import Evaluation, Problem, Rebuild, Recall, Standing
 from ec_verify.observe import host as hosts
 from ec_verify.observe import running
 from ec_verify.rebuild.plan import plan
@@ -56,6 +56,7 @@ class Request:
     *references* searches the bytes for references, also where the configuration does not ask for it.
     With *read_all* every byte is read, whatever is remembered; a search for references does so, too. A level that
     rebuilds reads all of them, too: what is called rebuilt was read in the same run, which is the least of its cost.
+    *standing* is what was found out about the node before.
     """
 
     level: Level
@@ -64,6 +65,7 @@ class Request:
     manifest: ManifestFile | None = None
     references: bool = False
     read_all: bool = True
+    standing: Standing = field(default_factory=Standing)
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def run(settings: Settings, request: Request, progress: Progress, memory: Keeper
         trust = trusts.establish(
             settings.config,
             seen.current,
-            [path for path in (seen.booted, seen.profile, *seen.generations) if path is not None],
+            seen.systems,
             time=request.time,
             offline=request.offline,
             given=request.manifest,
@@ -142,6 +144,7 @@ def run(settings: Settings, request: Request, progress: Progress, memory: Keeper
         self_test=failure,
         store_layers=settings.config.store.layers,
         recall=memory.account(observed.paths) if memory is not None else Recall(),
+        standing=request.standing,
     )
     return Outcome(case, judge(case), version)
 

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ec_closure import manifest as manifests
+from ec_closure.courier import TRUST_DIRECTORY
 from ec_closure.errors import BadInputError, EcError, UsageError
 from ec_closure.manifest_rules import ManifestError
 from ec_fetch import errors as fetch
 from ec_fetch.client import TrustClient, TrustSettings
+from ec_fetch.mirror import Mirror
 from ec_verify.config import read_file, tls_context
 from ec_verify.errors import ConfigError
 from ec_verify.model import Problem, TrustOutcome, TrustRecord
@@ -43,10 +45,12 @@ _CODES: tuple[tuple[type[EcError], str], ...] = (
     (fetch.RefusedError, "EV105"),
     (fetch.TokenError, "EV105"),
     (fetch.NoMetadataError, "EV104"),
+    (fetch.MirrorError, "EV118"),
     (fetch.StateError, "EV114"),
 )
 
 
+_BROUGHT = "metadata and manifests were brought by `ec-verify fetch`, and verified again"
 # Clocks drift; a day is more than they do.
 _CLOCK_SLACK = timedelta(days=1)
 # The running system's profile, what was booted, and more generations than boot loaders offer.
@@ -69,20 +73,27 @@ def establish(
     time: datetime,
     offline: bool = False,
     given: ManifestFile | None = None,
+    directory: Path | None = None,
 ) -> TrustOutcome:
     """Find, download and check the manifest of *toplevel*, and those of other *generations* where they exist.
 
-    *offline* uses the last verified metadata. *given* replaces the network by a file whose release
-    directory (`…/download/<tag>/FILE` beside `…/download/trust/`) lies around it. Raises
-    `ConfigError` for files that cannot be read, for addresses that are none, and for a root given by hand
-    that is none.
+    *offline* takes what the courier brought for what a server shows, and falls back on the last verified metadata.
+    *directory* is where the client keeps what it has seen, `trust` in the state directory if None. *given* replaces
+    the network by a file whose release directory (`…/download/<tag>/FILE` beside `…/download/trust/`) lies around it.
+    Raises `ConfigError` for files that cannot be read, for addresses that are none, and for a root given by hand that
+    is none.
     """
-    with _settings(config, given) as settings:
+    wanted = list(dict.fromkeys(path for path in generations if path != toplevel))[:_MAX_GENERATIONS]
+    with _settings(config, given, directory) as settings:
         if settings is None:
             return TrustOutcome(problems=(Problem("EV113", "no trust root is pinned: nothing can be proven"),))
-        problems = _forgotten(config, given)  # asked before the client makes its directory
+        problems = (
+            _forgotten(config) if given is None and directory is None else []
+        )  # asked before the client makes its directory
         try:
-            client = TrustClient(settings, reference_time=time)
+            client = TrustClient(
+                replace(settings, kept_targets=max(settings.kept_targets, len(wanted) + 1)), reference_time=time
+            )
         except fetch.MetadataError as error:
             if given is not None:
                 raise ConfigError(f"is no TUF root: {error}", place=str(given.root), hint=error.hint) from error
@@ -92,7 +103,9 @@ def establish(
             return TrustOutcome(problems=(problem(error),))
         except UsageError as error:
             raise ConfigError(error.message, place=error.place, hint=error.hint) from error
-        state = _state(client, offline=offline, problems=problems)
+        notes: list[str] = []
+        mirror = Mirror(config.courier_dir / TRUST_DIRECTORY) if offline and given is None else None
+        state = _state(client, mirror, offline=offline, problems=problems, notes=notes)
         if state is None:
             return TrustOutcome(problems=tuple(problems))
         if is_clock_behind(time, state):
@@ -106,15 +119,15 @@ def establish(
             latest_version=state.latest_version or None,
             min_version=state.min_version,
             withdrawn=state.withdrawn,
-            offline=state.offline,
+            offline=state.offline and _BROUGHT not in notes,
+            notes=tuple(notes),
         )
         kept: dict[str, bytes] = {}
         if toplevel is not None:
             outcome = _manifest(client, toplevel, outcome, problems, kept)
         if given is not None and outcome.manifest is not None:
             _compare(given, outcome, problems)
-        wanted = dict.fromkeys(path for path in generations if path != toplevel)
-        others = _others(client, list(wanted)[:_MAX_GENERATIONS], outcome.target, problems, kept)
+        others = _others(client, wanted, outcome.target, problems, kept)
         record = TrustRecord(
             client.metadata, int(state.refreshed.timestamp()), kept, has_manifest=outcome.manifest is not None
         )
@@ -130,15 +143,15 @@ def _signed(state: TrustedState) -> datetime:
     return state.issued or state.refreshed
 
 
-def _forgotten(config: Config, given: ManifestFile | None) -> list[Problem]:
+def _forgotten(config: Config) -> list[Problem]:
     """Say that rollback protection begins anew: reports were made here, yet no metadata are remembered."""
-    if given is not None or not (config.state / "counter").exists() or (config.state / "trust").exists():
+    if not (config.state / "counter").exists() or (config.state / "trust").exists():
         return []
     return [Problem("EV114", "verified metadata of earlier runs are gone: protection against rollback begins now")]
 
 
 @contextmanager
-def _settings(config: Config, given: ManifestFile | None) -> Iterator[TrustSettings | None]:
+def _settings(config: Config, given: ManifestFile | None, directory: Path | None) -> Iterator[TrustSettings | None]:
     trust = config.trust
     if given is not None:
         read_file(given.path, manifests.MAX_COMPRESSED)
@@ -162,7 +175,7 @@ def _settings(config: Config, given: ManifestFile | None) -> Iterator[TrustSetti
         metadata_base=trust.metadata_base,
         target_base=trust.target_base,
         root=read_file(root),
-        state_dir=config.state / "trust",
+        state_dir=directory or config.state / "trust",
         token_file=Path(trust.token_file) if trust.token_file else None,
         proxy=trust.proxy or None,
         ca_file=_authorities(trust.ca_file),
@@ -178,7 +191,11 @@ def _authorities(name: str) -> Path | None:
     return Path(name)
 
 
-def _state(client: TrustClient, *, offline: bool, problems: list[Problem]) -> TrustedState | None:
+def _state(
+    client: TrustClient, mirror: Mirror | None, *, offline: bool, problems: list[Problem], notes: list[str]
+) -> TrustedState | None:
+    if mirror is not None and (state := _adopted(client, mirror, problems, notes)) is not None:
+        return state
     if not offline:
         try:
             return client.refresh()
@@ -192,6 +209,22 @@ def _state(client: TrustClient, *, offline: bool, problems: list[Problem]) -> Tr
     except EcError as error:
         problems.append(problem(error))
     return None
+
+
+def _adopted(client: TrustClient, mirror: Mirror, problems: list[Problem], notes: list[str]) -> TrustedState | None:
+    """Take what the courier brought for what a server shows."""
+    try:
+        state = client.adopt(mirror)
+    except fetch.NoMetadataError:
+        return None  # no courier works here; what is missing then is said by others
+    except fetch.StaleMirrorError as error:
+        notes.append(f"what `ec-verify fetch` left is {error.message}: not used")
+        return None
+    except EcError as error:
+        problems.append(problem(error))
+        return None
+    notes.append(_BROUGHT)
+    return state
 
 
 def _manifest(

@@ -79,7 +79,10 @@ class Trust:
     """Whom to believe, and when."""
 
     time: Annotated[str | None, Parameter(help="Judge as if it were this time (2026-11-20T21:00:00Z) [now].")] = None
-    offline: Annotated[bool, Parameter(help="Use the last verified metadata.", negative=())] = False
+    offline: Annotated[
+        bool,
+        Parameter(help="Use what `ec-verify fetch` brought, else the last verified metadata; no network.", negative=()),
+    ] = False
     manifest: Annotated[
         Path | None, Parameter(help="A manifest inside a release directory (download/<tag>/), instead of the network.")
     ] = None

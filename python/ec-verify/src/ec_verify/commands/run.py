@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from cyclopts import Parameter
 from ec_closure.errors import EcError
 from ec_closure.policy import Level
 from ec_closure.report import RunOutput
+from ec_verify import standing
 from ec_verify.commands.evidence import last_evidence
 from ec_verify.commands.options import Common, Listing, References, Trust, give_way
 from ec_verify.commands.show import show
@@ -32,6 +34,10 @@ def run(
     *,
     level: Level | None = None,
     references: References = False,
+    no_submit: Annotated[
+        bool,
+        Parameter(help="Keep the report in the spool for `ec-verify submit`, and ask for no nonce.", negative=()),
+    ] = False,
     full_read: Annotated[
         bool, Parameter(help="Read every byte, also of what did not change since the last run.", negative=())
     ] = False,
@@ -43,7 +49,10 @@ def run(
     """Verify this node, sign the report, keep it and send it.
 
     At levels bytes and source, a path that was read before and not written to since is `unchanged`: it is not read
-    again until its turn comes. Levels rebuild and full read everything. When the report cannot be kept, that is said on
+    again until its turn comes. Levels rebuild and full read everything.
+
+    With --offline nothing is asked of anybody: metadata, manifests and nonce are those that `ec-verify fetch` left, and
+    the report waits for `ec-verify submit`. When the report cannot be kept, that is said on
     standard error, and only a failed run still exits with 1.
 
     Parameters
@@ -59,14 +68,15 @@ def run(
     give_way(settings)
     state = State(settings.config.state)
     with state.lock():
-        dashboard = Dashboard.of(settings.config.report)
-        nonce = dashboard.nonce() if dashboard is not None else None
+        dashboard = None if trust.offline or no_submit else Dashboard.of(settings.config.report)
+        occasion = standing.of_report(settings.config, state, dashboard, offline=trust.offline, now=started)
+        request = replace(request, standing=occasion.standing)
         memory = keeper.opened(settings, state, now=int(request.time.timestamp()))
         outcome = verify(settings, request, common.progress(), memory)
         if memory is not None:
             _remember(memory, outcome)
         try:
-            output = deliver(settings, state, outcome, started=started, nonce=nonce)
+            output = deliver(settings, state, outcome, started=started, nonce=occasion.nonce, dashboard=dashboard)
             if evidence is not None:
                 write_file(evidence, last_evidence(state))
             trouble = None
@@ -91,7 +101,7 @@ def _remember(memory: Keeper, outcome: Outcome) -> None:
 def look(level: Level, common: Common, trust: Trust, listing: Listing, *, references: bool = False) -> int:
     """Verify up to *level* and print the result; no report, no counter, nothing sent, nothing taken from memory."""
     settings = common.settings()
-    request = _request(level, trust, references=references)
+    request = replace(_request(level, trust, references=references), standing=standing.of_look(settings.config))
     started = datetime.now(UTC)
     give_way(settings)
     with State(settings.config.state).lock():

@@ -9,15 +9,18 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from ec_closure.errors import BadInputError
+from ec_closure.errors import BadInputError, EcError
 from ec_closure.history import NextRun
 from ec_closure.report import RunOutput
 from ec_verify.commands.options import Common, Listing
 from ec_verify.commands.show import show
-from ec_verify.config import Settings
+from ec_verify.config import Config, Settings
+from ec_verify.courier import ledger
 from ec_verify.errors import StateError
 from ec_verify.explain.last import last_case
+from ec_verify.judge.coverage import EPHEMERAL
 from ec_verify.memory import keeper
+from ec_verify.observe import persistence
 from ec_verify.report import past
 from ec_verify.report.deliver import LAST_RUN
 from ec_verify.report.submit import Spool
@@ -71,6 +74,14 @@ def _history(settings: Settings, state: State, *, coming: bool, as_json: bool) -
         sys.stdout.writelines(f"  {printable(path)}\n" for path in ahead.derivations)
 
 
+def _waiting(config: Config) -> int:
+    spool = Spool(config.spool)
+    try:
+        return len(ledger.unsent(spool, ledger.read(config.courier_dir)))
+    except EcError:
+        return len(spool.waiting())  # the next run says what lies there
+
+
 def status(
     *,
     history: Annotated[bool, Parameter(help="Print what each of the last runs reached and read.", negative=())] = False,
@@ -99,6 +110,8 @@ def status(
     show(found, as_json=common.json, all_findings=listing.all)
     if not common.json:
         age = int(datetime.now(UTC).timestamp()) - found.finished
-        waiting = len(Spool(settings.config.state / "spool").waiting())
-        sys.stdout.write(f"{age} seconds ago; {waiting} reports wait to be sent\n")
+        sys.stdout.write(f"{age} seconds ago; {_waiting(settings.config)} reports wait to be sent\n")
+        lies = persistence.observe(settings.config.state)
+        if lies.volatile is not None:
+            sys.stdout.write(f"{EPHEMERAL.format(printable(lies.volatile))}\n")
     return {"passed": 0, "failed": 1, "undecided": 3}[found.verdict]

@@ -31,7 +31,7 @@ def rederive(
     Only problems on the way to the server, and whether there was one, are the node's word. Raises `MetadataError`,
     `NoTargetError`, `RefusedError`, `BadInputError`: then the bundle does not follow from *root*.
     """
-    nothing = TrustOutcome(offline=case.trust.offline, problems=case.trust.problems)
+    nothing = TrustOutcome(offline=case.trust.offline, problems=case.trust.problems, notes=case.trust.notes)
     files = {
         name.removeprefix(evidence.TRUST): data for name, data in members.items() if name.startswith(evidence.TRUST)
     }

@@ -10,7 +10,7 @@ import msgspec
 from ec_closure.findings import KINDS
 from ec_closure.policy import subject, today
 from ec_closure.report import Finding
-from ec_verify.model import Recall
+from ec_verify.model import Recall, Standing
 from ec_verify.text import clip, one_line, printable
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Case:
     self_test: str | None = None
     store_layers: StoreLayersKind = "auto"
     recall: Recall = field(default_factory=Recall)
+    standing: Standing = field(default_factory=Standing)
 
     @property
     def manifest(self) -> Manifest | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ec_closure.policy import LEVELS
 from ec_closure.report import Coverage
 from ec_verify.judge.paths import moment, stale
-from ec_verify.model import Recall
+from ec_verify.model import Recall, Standing
 from ec_verify.text import one_line
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _CONCLUSIVE = frozenset({"rebuilt", "fixed", "unreproducible", "inherited", "cor
 # The parts of `ec_verify.observe.host`.
 _HOST = ("boot files", "kernel", "/etc", "units", "preloaded libraries", "processes")
 
+EPHEMERAL = "rollback protection since boot only, and an ephemeral identity: the state directory lies on {}"
 _MAX_REASONS = 50
 
 
@@ -82,7 +83,8 @@ def coverage(case: Case, paths: tuple[PathJudgement, ...]) -> tuple[Coverage, ..
     searched = (_references(case),) if case.observation.searched else ()
     remembered = (_reading(case),) if case.recall != Recall() else ()
     seen = (_bytes(case, paths), *searched, *remembered)
-    return (_trust(case), *seen, _running(case), _source(case), _rebuild(case, paths))
+    node = (_node(case),) if case.standing != Standing() else ()
+    return (_trust(case), *seen, _running(case), _source(case), _rebuild(case, paths), *node)
 
 
 def _status(done: int, total: int) -> str:
@@ -119,6 +121,7 @@ def _unread(look: PathObservation) -> bool:
 
 def _trust(case: Case) -> Coverage:
     reasons = Counter(problem.message for problem in case.trust.problems)
+    reasons.update(case.trust.notes)
     if case.trust.offline:
         reasons["last verified metadata were used, not fresh ones"] += 1
     return _entry("trust", int(case.manifest is not None), 1, reasons)
@@ -213,3 +216,21 @@ def _rebuild(case: Case, paths: tuple[PathJudgement, ...]) -> Coverage:
     if case.rebuild is not None and case.rebuild.build_only:
         reasons["build-only outputs, rebuilt but in no manifest to compare with"] = case.rebuild.build_only
     return _entry("rebuild", len(done), len(paths), reasons)
+
+
+def _node(case: Case) -> Coverage:
+    """Say what of the node's own word outlives a reboot, and whether its report is fresh."""
+    standing = case.standing
+    reasons: Counter[str] = Counter()
+    if standing.volatile is not None:
+        reasons[EPHEMERAL.format(standing.volatile)] = 1
+    if standing.unknown is not None:
+        reasons[f"not known whether the state directory outlives a reboot: {standing.unknown}"] = 1
+    if standing.nonce is not None:
+        reasons[standing.nonce_note] = 1
+    return _entry(
+        "node",
+        int(standing.volatile is None and standing.unknown is None) + int(bool(standing.nonce)),
+        1 + int(standing.nonce is not None),
+        reasons,
+    )

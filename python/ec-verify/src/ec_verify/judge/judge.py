@@ -40,6 +40,7 @@ def judge(case: Case) -> Judgement:
     ]
     findings += judge_promises(case, paths, findings)
     findings += case.raise_problems(case.recall.problems)
+    findings += case.raise_problems(case.standing.problems)
     if case.self_test is not None:
         findings.append(case.finding("EV901", case.self_test))
     groups = group(case, findings)

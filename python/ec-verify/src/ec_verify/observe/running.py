@@ -36,6 +36,11 @@ class Running:
     unobserved: tuple[str, ...] = ()
     has_profile: bool = True
 
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """The systems beside the running one that have a part in what this machine does: booted, next, and others."""
+        return tuple(path for path in (self.booted, self.profile, *self.generations) if path is not None)
+
 
 def observe(location: StoreLocation, system: SystemTable) -> Running:
     """Follow the links that say what runs. Does not judge whether they agree."""

@@ -11,20 +11,31 @@ import msgspec
 
 from ec_verify.evidence.bundle import collect
 from ec_verify.report import build, metrics, past
-from ec_verify.report.submit import Dashboard, Spool
+from ec_verify.report.submit import Spool
 from ec_verify.state import State, boot_id, failed, write_file
 
 if TYPE_CHECKING:
     from ec_closure.report import RunOutput
     from ec_verify.config import Settings
+    from ec_verify.report.submit import Dashboard
     from ec_verify.run import Outcome
 
 LAST_RUN = "last-run.json"
 LAST_EVIDENCE = "last-evidence.tar"
 
 
-def deliver(settings: Settings, state: State, outcome: Outcome, *, started: datetime, nonce: str | None) -> RunOutput:
-    """Sign the report, write it, its metrics, summary and evidence, and send it with whatever waits.
+def deliver(
+    settings: Settings,
+    state: State,
+    outcome: Outcome,
+    *,
+    started: datetime,
+    nonce: str | None,
+    dashboard: Dashboard | None,
+) -> RunOutput:
+    """Sign the report, write it, its metrics, summary and evidence, and send it to *dashboard* with whatever waits.
+
+    Without *dashboard* it waits with the others where the configuration names one.
 
     Raises `StateError` or `ConfigError`; what was written by then stays.
     """
@@ -52,12 +63,12 @@ def deliver(settings: Settings, state: State, outcome: Outcome, *, started: date
     state.write(LAST_RUN, msgspec.json.encode(output, order="sorted"))
     state.write(LAST_EVIDENCE, sealed)
     past.add(state, output)
-    dashboard = Dashboard.of(config.report)
-    if dashboard is not None:
-        spool = Spool(config.state / "spool")
+    if config.report.url:
+        spool = Spool(config.spool)
         # Through the spool always: a run killed while sending has lost nothing.
         spool.add(name, envelope)
-        spool.send(dashboard)
+        if dashboard is not None:
+            spool.send(dashboard)
     return output
 
 

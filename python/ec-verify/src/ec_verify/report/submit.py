@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Protocol
 
 import httpx2
 import msgspec
@@ -13,6 +15,7 @@ import stamina
 import structlog
 
 from ec_closure import strict_json
+from ec_closure.courier import Nonce, SentReport, SubmitOutput
 from ec_closure.errors import BadInputError, TransportError
 from ec_fetch.errors import TokenError
 from ec_fetch.token import read_token
@@ -37,6 +40,7 @@ _TIMEOUT = 30.0
 _DEADLINE = 300.0
 """Seconds for one request in all, whatever the other side does byte by byte."""
 _MAX_ANSWER = 1 << 16
+_MAX_SAID = 500
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _ACCEPTED = frozenset({200, 201, 202, 208})
 _FINAL = frozenset({400, 409, 410, 413, 415, 422})
@@ -63,7 +67,7 @@ class _TemporaryError(Exception):
 
 
 class _Nonce(msgspec.Struct):
-    nonce: Annotated[str, msgspec.Meta(min_length=16, max_length=256)]
+    nonce: Nonce
 
 
 @dataclass(frozen=True)
@@ -143,51 +147,104 @@ def _post(place: str, body: bytes | None, headers: dict[str, str], tls: ssl.SSLC
     return response.status_code, bytes(answer[: _MAX_ANSWER + 1])
 
 
+class Done(Protocol):
+    """Where it is noted that a report is through."""
+
+    def knows(self, file: Path) -> bool:
+        """Tell whether *file* is through."""
+
+    def accepted(self, file: Path, envelope: bytes) -> None:
+        """Note that the dashboard took *envelope*."""
+
+    def refused(self, file: Path, envelope: bytes, error: SubmitError) -> None:
+        """Note that it refused it for good."""
+
+
 class Spool:
     """Reports that wait, oldest first, at most `MAX_SPOOLED`; the oldest go when there are more.
 
-    Methods raise `StateError` when the directory cannot be used.
+    Files are for their owner and the directory's group, which the courier is in; see `docs/configuration.md`. Methods
+    raise `StateError` when the directory cannot be used.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether what was sent can be removed by this user."""
+        place = self._directory if self._directory.exists() else self._directory.parent
+        return os.access(place, os.W_OK, effective_ids=True)
+
     def add(self, name: str, envelope: bytes) -> None:
         """Keep *envelope* under a *name* that sorts by age."""
-        write_file(self._directory / f"{name}-{secrets.token_hex(2)}.json", envelope)
+        write_file(self._directory / f"{name}-{secrets.token_hex(2)}.json", envelope, mode=0o640)
         self._drop_oldest(self._directory)
 
     def waiting(self) -> list[Path]:
         """Return what waits, oldest first."""
-        return sorted(self._directory.glob("*.json")) if self._directory.is_dir() else []
+        try:
+            found = list(self._directory.iterdir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise failed(error, self._directory) from error
+        return sorted(file for file in found if file.suffix == ".json" and not file.name.startswith("."))
 
-    def send(self, dashboard: Dashboard) -> int:
-        """Send what waits, in order, and return how many went. Stops when the dashboard does not answer.
+    def read(self, file: Path) -> bytes | None:
+        """Return the envelope in *file*, one of those that waited; None when it is gone since."""
+        try:
+            return file.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise failed(error, file) from error
 
-        A report that the dashboard refuses for good is moved aside to `refused`, never dropped. One that it refuses
-        for now (a token that expired, an address that moved) stays, and a few more are tried: they may be signed
-        with another key.
+    def send(self, dashboard: Dashboard, done: Done | None = None) -> SubmitOutput:
+        """Send what waits, in order, and return what became of it. Stops when the dashboard does not answer.
+
+        What is through is noted in *done*; without one it is removed, and a report that the dashboard refuses for good
+        is moved aside to `refused`, never dropped. One that it refuses for now (a token that expired, an address that
+        moved) stays, and a few more are tried: they may be signed with another key.
         """
-        sent = refused = 0
+        where = _Here(self) if done is None else done
+        sent: list[str] = []
+        refused: list[SentReport] = []
+        reason: str | None = None
+        patience = _PATIENCE
         for file in self.waiting():
+            envelope = None if where.knows(file) else self.read(file)
+            if envelope is None:
+                continue
             try:
-                dashboard.send(file.read_bytes())
-                file.unlink()
-                sent += 1
+                dashboard.send(envelope)
             except SubmitError as error:
                 if error.final:
-                    self._set_aside(file, error)
+                    log.warning("the dashboard refuses a report for good", reason=str(error), file=file.name)
+                    where.refused(file, envelope, error)
+                    refused.append(refusal(file, envelope, error))
                     continue
-                refused += 1
-                if not error.answered or refused >= _PATIENCE:
-                    log.warning("reports wait in the spool", reason=str(error), waiting=len(self.waiting()))
+                reason = one_line(str(error))
+                patience -= 1
+                if not error.answered or not patience:
                     break
-            except OSError as error:
-                raise failed(error, file) from error
-        return sent
+            else:
+                where.accepted(file, envelope)
+                sent.append(file.name)
+        waiting = tuple(file.name for file in self.waiting() if not where.knows(file))
+        if waiting:
+            log.warning("reports wait in the spool", reason=reason, waiting=len(waiting))
+        return SubmitOutput(sent=tuple(sent), refused=tuple(refused), waiting=waiting, reason=reason)
 
-    def _set_aside(self, file: Path, error: SubmitError) -> None:
-        log.warning("the dashboard refuses a report for good", reason=str(error), file=file.name)
+    def remove(self, file: Path) -> None:
+        """Let go of a report that is through."""
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as error:
+            raise failed(error, file) from error
+
+    def set_aside(self, file: Path) -> None:
+        """Keep a report that was refused for good where it is not sent again."""
         refused = self._directory / "refused"
         try:
             refused.mkdir(mode=0o700, exist_ok=True)
@@ -200,3 +257,25 @@ class Spool:
         for stale in sorted(directory.glob("*.json"))[:-MAX_SPOOLED]:
             log.warning("too many reports are kept: the oldest goes", file=str(stale))
             stale.unlink(missing_ok=True)
+
+
+def refusal(file: Path, envelope: bytes, error: SubmitError) -> SentReport:
+    """Return what is noted of a report that was refused for good."""
+    digest = hashlib.sha256(envelope).hexdigest()
+    return SentReport(name=file.name, sha256=digest, refused=one_line(str(error), _MAX_SAID) or "refused")
+
+
+class _Here:
+    """The spool itself, of who may write there."""
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+
+    def knows(self, file: Path) -> bool:  # noqa: ARG002 - what is through is not there
+        return False
+
+    def accepted(self, file: Path, envelope: bytes) -> None:  # noqa: ARG002 - the protocol's signature
+        self._spool.remove(file)
+
+    def refused(self, file: Path, envelope: bytes, error: SubmitError) -> None:  # noqa: ARG002 - the same
+        self._spool.set_aside(file)
