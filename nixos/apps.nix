@@ -19,5 +19,7 @@ in
 ours
 // {
   default = ours.ec-verify;
-  demo = app "Build, sign, publish, verify and attack a small appliance on real Nix" (lib.getExe pkgs.ec-demo);
+  demo = app "Build, sign, publish, verify and attack a small appliance on real Nix" (
+    lib.getExe pkgs.ec-demo
+  );
 }

@@ -15,13 +15,27 @@ let
       overlays = [ self.overlays.default ];
     }
   );
-  perSystem = file: eachSystem (system: import file { inherit inputs system lib; pkgs = pkgsFor.${system}; });
+  perSystem =
+    file:
+    eachSystem (
+      system:
+      import file {
+        inherit inputs system lib;
+        pkgs = pkgsFor.${system};
+      }
+    );
 in
 {
   lib = ours.public;
   overlays.default = import ./packages { inherit (inputs) pyproject-nix; };
   nixosModules = import ./modules { inherit inputs lib; };
-  nixosConfigurations = lib.mapAttrs (name: module: ours.public.runnerSystem { inherit name; modules = [ module ]; }) systems;
+  nixosConfigurations = lib.mapAttrs (
+    name: module:
+    ours.public.runnerSystem {
+      inherit name;
+      modules = [ module ];
+    }
+  ) systems;
   packages = perSystem ./packages/outputs.nix;
   apps = perSystem ./apps.nix;
   checks = perSystem ./checks;

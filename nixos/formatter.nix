@@ -1,3 +1,2 @@
 # `nix fmt`.
-{ pkgs, ... }:
-pkgs.nixfmt-tree
+{ pkgs, ... }: pkgs.nixfmt-tree

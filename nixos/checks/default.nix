@@ -1,2 +1,7 @@
-{ inputs, system, lib, pkgs }:
+{
+  inputs,
+  system,
+  lib,
+  pkgs,
+}:
 { }

@@ -19,10 +19,24 @@ in
 
   fileSystems = {
     "/" = partition "EC-ROOT" "ext4" [ "ro" ];
-    "/nix" = partition "EC-NIX" "ext4" [ "noatime" ] // { neededForBoot = true; };
-    "/var" = partition "EC-VAR" "ext4" [ "nosuid" "nodev" ] // { neededForBoot = true; };
+    "/nix" = partition "EC-NIX" "ext4" [ "noatime" ] // {
+      neededForBoot = true;
+    };
+    "/var" =
+      partition "EC-VAR" "ext4" [
+        "nosuid"
+        "nodev"
+      ]
+      // {
+        neededForBoot = true;
+      };
     # The kernels of all generations are readable to root alone: an initial RAM disk may hold secrets.
-    "/boot" = partition "EC-BOOT" "vfat" [ "umask=0077" "nosuid" "nodev" "noexec" ];
+    "/boot" = partition "EC-BOOT" "vfat" [
+      "umask=0077"
+      "nosuid"
+      "nodev"
+      "noexec"
+    ];
   };
 
   boot.loader = {

@@ -1,5 +1,10 @@
 # Booted from a CD image or a USB stick, on firmware of both kinds. Like netboot, without a server.
-{ config, lib, modulesPath, ... }:
+{
+  config,
+  lib,
+  modulesPath,
+  ...
+}:
 {
   imports = [
     "${modulesPath}/installer/cd-dvd/iso-image.nix"

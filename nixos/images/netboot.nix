@@ -1,6 +1,11 @@
 # Booted from the network: kernel and initial RAM disk that contains the store. Nothing survives a reboot but what lies on
 # a partition labelled EC-STATE. `ec-netboot` serves the directory `system.build.netboot`.
-{ config, pkgs, modulesPath, ... }:
+{
+  config,
+  pkgs,
+  modulesPath,
+  ...
+}:
 {
   imports = [
     "${modulesPath}/installer/netboot/netboot.nix"

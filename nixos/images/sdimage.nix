@@ -1,6 +1,11 @@
 # An SD card for aarch64 boards that U-Boot starts. Its root is written in place at first boot (it grows to the card), so
 # it is not read-only.
-{ config, lib, modulesPath, ... }:
+{
+  config,
+  lib,
+  modulesPath,
+  ...
+}:
 {
   imports = [
     "${modulesPath}/installer/sd-card/sd-image-aarch64.nix"

@@ -14,7 +14,9 @@ let
   runner = config.services.every-channel.runner;
   cfg = runner.overlayRoot;
 
-  onTop = lib.filter (fs: utils.fsNeededForBoot fs && fs.mountPoint != "/") (lib.attrValues config.fileSystems);
+  onTop = lib.filter (fs: utils.fsNeededForBoot fs && fs.mountPoint != "/") (
+    lib.attrValues config.fileSystems
+  );
   unit = mountPoint: "${utils.escapeSystemdPath "/sysroot${mountPoint}"}.mount";
   has = mountPoint: config.fileSystems ? ${mountPoint};
 in

@@ -36,7 +36,10 @@ in
     systemd.services.ec-state = {
       description = "Keep the node's identity on the file system ${label}";
       unitConfig.DefaultDependencies = false;
-      after = [ "systemd-udevd.service" "local-fs.target" ];
+      after = [
+        "systemd-udevd.service"
+        "local-fs.target"
+      ];
       before = [
         "shutdown.target"
         "sshd.service"

@@ -139,7 +139,8 @@ in
       useDHCP = lib.mkDefault true;
     };
     # The machine id of a volatile root is new at every boot; an address should not be.
-    systemd.network.networks."99-ethernet-default-dhcp".dhcpV4Config.ClientIdentifier = lib.mkDefault "mac";
+    systemd.network.networks."99-ethernet-default-dhcp".dhcpV4Config.ClientIdentifier =
+      lib.mkDefault "mac";
     services.timesyncd.enable = lib.mkDefault true;
     time.timeZone = lib.mkDefault "UTC";
   };

@@ -188,7 +188,9 @@ in
     ec-verify-rebuild = run "rebuild" ghost;
   };
 
-  timers = lib.mapAttrs' (level: at: lib.nameValuePair "ec-verify-${level}" (timer level at)) scheduled;
+  timers = lib.mapAttrs' (
+    level: at: lib.nameValuePair "ec-verify-${level}" (timer level at)
+  ) scheduled;
 
   tmpfiles.settings."10-ec-verify".${state}.d = {
     user = "root";

@@ -28,7 +28,9 @@ final: prev: {
     # `nsenter` for the ghost. Nix is named by the configuration: it is the Nix that CI evaluated with.
     programs = [ final.util-linux ];
   };
-  runner-dashboard = final.callPackage ./program.nix { package = final.python3Packages.runner-dashboard; };
+  runner-dashboard = final.callPackage ./program.nix {
+    package = final.python3Packages.runner-dashboard;
+  };
 
   runner-dashboard-image = final.callPackage ./dashboard-image.nix { };
   ec-install = final.callPackage ./install.nix { };

@@ -1,9 +1,16 @@
 # `packages`: our programs, and one attribute an image. `meta.ci` says what CI does with it (docs/decisions/0014).
-{ inputs, system, lib, pkgs }:
+{
+  inputs,
+  system,
+  lib,
+  pkgs,
+}:
 let
   inherit (inputs.self) nixosConfigurations;
 
-  ofSystem = lib.filterAttrs (_: it: it.pkgs.stdenv.hostPlatform.system == system) nixosConfigurations;
+  ofSystem = lib.filterAttrs (
+    _: it: it.pkgs.stdenv.hostPlatform.system == system
+  ) nixosConfigurations;
 
   # What of a system is built to boot it.
   image =
