@@ -161,5 +161,6 @@ def test_one_module_a_package_speaks_http() -> None:
 
     assert {name for name in speaking if not name.startswith("runner_dashboard/")} == {
         "ec_fetch/fetcher.py",
+        "ec_provision/fetch.py",
         "ec_verify/report/submit.py",
     }

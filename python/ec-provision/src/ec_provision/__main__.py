@@ -1,0 +1,5 @@
+"""`python -m ec_provision`."""
+
+from ec_provision.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""One module per subcommand: reads options, calls the library, prints the result."""
