@@ -10,7 +10,7 @@ NAMED = (
 """The formats that come from the network or from a disk that somebody else may have written."""
 
 OTHERS = (
-    signed.REPORT, settings.POLICY, settings.CONFIG, nix_text.LOCK, nix_text.NIX32, nix_text.HASH, nix_text.ADDRESS,
+    signed.REPORT, settings.POLICY, settings.CONFIG, settings.NODE, nix_text.LOCK, nix_text.NIX32, nix_text.HASH, nix_text.ADDRESS,
     nix_text.STORE_PATH, nix_text.KEY, nix_text.EVENTS, nix_text.MOUNTS, kept.MEMORY, kept.EVIDENCE,
 )  # fmt: skip
 

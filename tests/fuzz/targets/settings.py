@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.fuzz.mutate import twist_lines
 from tests.fuzz.target import Target, hold
 
-from ec_closure import policy
+from ec_closure import node_config, policy
 from ec_closure.errors import BadInputError
 from ec_closure.findings import KINDS
 from ec_verify import config
@@ -53,9 +53,32 @@ def _config(data: bytes) -> None:
     found.nix_settings(policy.Policy())
 
 
+_NODES = (
+    b'schema = "ec-runner.node.v1"\nname = "runner-7"\nssh_keys = ["restrict ssh-ed25519 '
+    b'AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop me"]\n[dashboard]\nurl = "https://a.test"\ntoken = "t"\n'
+    b'[[broadcast]]\nname = "a"\ninput = "http://a.test/"\n',
+    b'schema = "ec-runner.node.v1"\n',
+)
+
+
+def _node(data: bytes) -> None:
+    found = node_config.decode(data)
+    for key in found.parsed_keys():
+        hold([key.render()] == key.render().splitlines(), "a key of several lines")
+        hold("command" not in key.options, "a key that runs programs")
+    told = node_config.applied(found, source="file", digest="0" * 64)
+    hold(
+        node_config.decode_applied(node_config.encode_applied(told)) == told,
+        "says something else when it is read again",
+    )
+
+
 POLICY = Target(
     "policy", _policy, lambda random: random.choice(_POLICIES), twist_lines(_LINES), (BadInputError,), _WORDS, suite=800
 )
 CONFIG = Target(
     "config", _config, lambda random: random.choice(_CONFIGS), twist_lines(_LINES), (ConfigError,), _WORDS, suite=800
+)
+NODE = Target(
+    "node", _node, lambda random: random.choice(_NODES), twist_lines(_LINES), (BadInputError,), _WORDS, suite=800
 )
