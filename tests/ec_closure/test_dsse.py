@@ -73,6 +73,22 @@ class TestAccepted:
         for keyid in ("", "unknown", KEYS[1].keyid):
             assert dsse.verify(ENVELOPE.replace(KEYS[0].keyid.encode(), keyid.encode()), TYPE, KEYS) == PAYLOAD
 
+    def test_a_signer_introduces_itself_when_asked(self) -> None:
+        """With its key, which is no more than a claim; nobody is introduced otherwise."""
+        introduced = dsse.sign(PAYLOAD, TYPE, SIGNERS[:1], introduce=True)
+
+        assert [KEYS[0].keyval["public"]] == [one.public_key for one in dsse.claimed_signers(introduced)]
+        assert [""] == [one.public_key for one in dsse.claimed_signers(ENVELOPE)]
+        assert dsse.verify(introduced, TYPE, KEYS) == PAYLOAD
+
+    def test_only_keys_of_nodes_fit_into_an_introduction(self) -> None:
+        """Another kind of key is not spelled in hexadecimal."""
+        other = CryptoSigner.generate_ecdsa()
+
+        assert [""] == [
+            one.public_key for one in dsse.claimed_signers(dsse.sign(PAYLOAD, TYPE, [other], introduce=True))
+        ]
+
     def test_signatures_of_strangers_do_no_harm(self) -> None:
         """Not even in front, or under our key's identifier."""
 

@@ -43,11 +43,15 @@ class SignatureError(TrustError):
     code = "dsse.signature"
 
 
-class EnvelopeSignature(msgspec.Struct, frozen=True):
-    """One signature: *sig* in base64. Unknown fields are ignored, as the protocol demands."""
+class EnvelopeSignature(msgspec.Struct, frozen=True, omit_defaults=True, rename={"public_key": "publicKey"}):
+    """One signature: *sig* in base64. Unknown fields are ignored, as the protocol demands.
+
+    *public_key* is ours: the Ed25519 key in hexadecimal, with which a receiver can tell who it does not know yet.
+    """
 
     sig: str
     keyid: str = ""
+    public_key: str = ""
 
 
 class Envelope(msgspec.Struct, frozen=True, rename={"payload_type": "payloadType"}):
@@ -58,16 +62,24 @@ class Envelope(msgspec.Struct, frozen=True, rename={"payload_type": "payloadType
     signatures: Annotated[tuple[EnvelopeSignature, ...], msgspec.Meta(max_length=MAX_SIGNATURES)]
 
 
-def sign(payload: bytes, payload_type: str, signers: Sequence[Signer]) -> bytes:
-    """Return the envelope of *payload* as JSON bytes, signed by every one of *signers*."""
+def sign(payload: bytes, payload_type: str, signers: Sequence[Signer], *, introduce: bool = False) -> bytes:
+    """Return the envelope of *payload* as JSON bytes, signed by every one of *signers*.
+
+    With *introduce*, each Ed25519 signature carries its public key: a report may be the first that its receiver hears
+    of a node.
+    """
     signed = SslibEnvelope(payload, payload_type, {}).pae()
     signatures = [signer.sign(signed) for signer in signers]
     envelope = Envelope(
         payload=base64.b64encode(payload).decode(),
         payload_type=payload_type,
         signatures=tuple(
-            EnvelopeSignature(keyid=one.keyid, sig=base64.b64encode(bytes.fromhex(one.signature)).decode())
-            for one in signatures
+            EnvelopeSignature(
+                keyid=one.keyid,
+                sig=base64.b64encode(bytes.fromhex(one.signature)).decode(),
+                public_key=_introduction(signer) if introduce else "",
+            )
+            for signer, one in zip(signers, signatures, strict=True)
         ),
     )
     return msgspec.json.encode(envelope) + b"\n"
@@ -102,6 +114,14 @@ def verify(data: bytes, payload_type: str, keys: Sequence[Key], *, threshold: in
     return payload
 
 
+def claimed_signers(data: bytes, *, what: str = "envelope") -> tuple[EnvelopeSignature, ...]:
+    """Return who the envelope *data* says has signed it: to look keys up by, never to believe.
+
+    Raises `JsonError` or `LimitError`.
+    """
+    return strict_json.decode(data, Envelope, what=what, max_bytes=MAX_BYTES, max_depth=8).signatures
+
+
 def unverified(data: bytes, *, what: str = "envelope") -> bytes:
     """Return the payload of the envelope *data* though nobody is known to have signed it: to show, never to believe.
 
@@ -109,6 +129,11 @@ def unverified(data: bytes, *, what: str = "envelope") -> bytes:
     """
     envelope = strict_json.decode(data, Envelope, what=what, max_bytes=MAX_BYTES, max_depth=8)
     return _b64(envelope.payload, f"{what}: payload")
+
+
+def _introduction(signer: Signer) -> str:
+    key = signer.public_key
+    return str(key.keyval["public"]) if key.keytype == "ed25519" else ""
 
 
 def _is_signed(signed: bytes, signatures: Sequence[str], key: Key) -> bool:

@@ -103,7 +103,7 @@ def subject(outcome: Outcome) -> Subject:
 def signed(output: RunOutput, about: Subject, signer: Signer) -> bytes:
     """Return the DSSE envelope of the report."""
     fields = {name: getattr(output, name) for name in Report.__struct_fields__}
-    return dsse.sign(statement(Report(**fields), about), intoto.PAYLOAD_TYPE, [signer])
+    return dsse.sign(statement(Report(**fields), about), intoto.PAYLOAD_TYPE, [signer], introduce=True)
 
 
 def signed_summary(output: RunOutput, about: Subject, signer: Signer, report_digest: str) -> bytes | None:

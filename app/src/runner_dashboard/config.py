@@ -1,0 +1,198 @@
+"""`dashboard.toml`: what the operator (or the NixOS module, or a container's environment) tells the dashboard."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from ec_closure.decoding import explain
+from runner_dashboard.errors import ConfigError
+from runner_dashboard.logs import Form, Level
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_PATH = Path("/etc/runner-dashboard/dashboard.toml")
+MAX_BYTES = 1 << 20
+PREFIX = "RUNNER_DASHBOARD_"
+PATH_VARIABLE = "RUNNER_DASHBOARD_CONFIG"
+_HINT = "docs/dashboard.md lists every key"
+# What Kubernetes puts into every container when a service is called runner-dashboard.
+_KUBERNETES = re.compile(rf"{PREFIX}(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
+
+# `(?!\n)`: Python's `$` also matches before a last newline.
+Absolute = Annotated[str, msgspec.Meta(pattern=r"^/[^\x00-\x1f\x7f]*$(?!\n)")]
+AbsoluteOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(/[^\x00-\x1f\x7f]*)?$(?!\n)")]
+OriginOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(https?://[A-Za-z0-9.:\[\]_-]+)?$(?!\n)")]
+Host = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9.:_-]{1,253}$(?!\n)")]
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of dashboard.toml."""
+
+
+class ServerTable(Table, frozen=True, kw_only=True):
+    """Where it is served. *public_url* is the origin that browsers see; *grace* seconds end a stop."""
+
+    host: Host = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8080
+    public_url: OriginOrEmpty = ""
+    grace: Annotated[int, msgspec.Meta(ge=1, le=600)] = 20
+
+
+class DatabaseTable(Table, frozen=True, kw_only=True):
+    """Where data lie. An empty *file* is `dashboard.sqlite` in the state directory."""
+
+    file: AbsoluteOrEmpty = ""
+    migrate: bool = True
+
+
+class IngestTable(Table, frozen=True, kw_only=True):
+    """What is taken from nodes. Sizes in MiB, times in seconds."""
+
+    max_envelope: Annotated[int, msgspec.Meta(ge=1, le=64)] = 64
+    in_flight: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 128
+    deadline: Annotated[int, msgspec.Meta(ge=1, le=300)] = 120
+    reports_per_minute: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 60
+    burst: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 600
+    nonce_lifetime: Annotated[int, msgspec.Meta(ge=60, le=2_592_000)] = 172_800
+    pending: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 1000
+
+
+class IdentityTable(Table, frozen=True, kw_only=True):
+    """Who may do what. *bootstrap_token_file* replaces the token that is printed at first start."""
+
+    bootstrap_token_file: AbsoluteOrEmpty = ""
+    session_lifetime: Annotated[int, msgspec.Meta(ge=300, le=2_592_000)] = 28_800
+
+
+class FleetTable(Table, frozen=True, kw_only=True):
+    """What is expected of nodes. A node is silent when no report came for *silent_after* seconds."""
+
+    silent_after: Annotated[int, msgspec.Meta(ge=60, le=31_536_000)] = 172_800
+
+
+class LogTable(Table, frozen=True, kw_only=True):
+    """How it logs."""
+
+    form: Form = "auto"
+    level: Level = "info"
+
+
+class Config(Table, frozen=True, kw_only=True):
+    """The whole of dashboard.toml."""
+
+    schema: Literal["ec-runner.dashboard.v1"] = "ec-runner.dashboard.v1"
+    state_dir: Absolute = "/var/lib/runner-dashboard"
+    server: ServerTable = ServerTable()
+    database: DatabaseTable = DatabaseTable()
+    ingest: IngestTable = IngestTable()
+    identity: IdentityTable = IdentityTable()
+    fleet: FleetTable = FleetTable()
+    log: LogTable = LogTable()
+
+    @property
+    def database_file(self) -> Path:
+        """The SQLite file."""
+        return Path(self.database.file) if self.database.file else Path(self.state_dir) / "dashboard.sqlite"
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers speak TLS to us."""
+        return self.server.public_url.startswith("https://")
+
+    def remarks(self) -> list[str]:
+        """Return what is valid, and deserves a second look."""
+        found = []
+        if self.server.host not in LOOPBACK and not self.secure:
+            found.append(
+                "server.host is reachable from elsewhere and server.public_url is not https: tokens and session "
+                "cookies travel in the clear"
+            )
+        if self.ingest.in_flight < self.ingest.max_envelope:
+            found.append("ingest.in_flight is below ingest.max_envelope: the largest envelopes are never taken")
+        return found
+
+
+def decode(data: bytes, environment: Mapping[str, str] | None = None, *, what: str = "dashboard.toml") -> Config:
+    """Decode a configuration, with the variables of *environment* laid over it. Raises `ConfigError` with the place.
+
+    `RUNNER_DASHBOARD_SERVER_PORT` replaces `port` of `[server]`, `RUNNER_DASHBOARD_STATE_DIR` the key of the top level.
+    A variable with this prefix that names no key is an error, as an unknown key is; those that Kubernetes makes of a
+    service of this name are passed over.
+    """
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{len(data)} bytes where at most {MAX_BYTES} are accepted", place=what)
+    try:
+        config = msgspec.toml.decode(data, type=Config)
+    except RecursionError:
+        raise ConfigError("nested too deep", place=what) from None
+    except (msgspec.DecodeError, ValueError) as error:
+        message, place = explain(error, what)
+        raise ConfigError(message, place=place, hint=_HINT) from error
+    for name, value in sorted((environment or {}).items()):
+        if name.startswith(PREFIX) and name != PATH_VARIABLE and not _KUBERNETES.fullmatch(name):
+            config = _overlaid(config, name, value)
+    return config
+
+
+def variables() -> dict[str, tuple[str, str]]:
+    """Return every variable of the environment that is read, with the table (or the empty text) and key it replaces."""
+    found = {}
+    for field in msgspec.structs.fields(Config):
+        if isinstance(field.default, Table):
+            for key in msgspec.structs.fields(type(field.default)):
+                found[f"{PREFIX}{field.name}_{key.name}".upper()] = (field.name, key.name)
+        else:
+            found[f"{PREFIX}{field.name}".upper()] = ("", field.name)
+    return found
+
+
+def _overlaid(config: Config, name: str, value: str) -> Config:
+    place = variables().get(name)
+    if place is None:
+        raise ConfigError("names no key of the configuration", place=name, hint=_HINT)
+    table, key = place
+    whole: dict[str, Any] = msgspec.to_builtins(config)
+    (whole[table] if table else whole)[key] = _plain(value)
+    try:
+        return msgspec.convert(whole, Config, strict=False)
+    except msgspec.ValidationError as error:
+        message, _ = explain(error, name)
+        raise ConfigError(message, place=name, hint=_HINT) from error
+
+
+def _plain(value: str) -> str | bool:
+    return {"true": True, "false": False}.get(value.lower(), value)
+
+
+def load(path: Path | None, environment: Mapping[str, str]) -> Config:
+    """Read dashboard.toml (or the defaults, where the default file is absent). Raises `ConfigError`."""
+    if path is None and (named := environment.get(PATH_VARIABLE)):
+        path = Path(named)
+    if path is None and not os.path.lexists(DEFAULT_PATH):
+        return decode(b"", environment)
+    source = path or DEFAULT_PATH
+    return decode(read_file(source), environment, what=str(source))
+
+
+def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """Read a file that an operator named. Raises `ConfigError` with what the system said, or above *limit* bytes."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", place=str(path), hint="check the path, and who may read it"
+        ) from error
+    except ValueError as error:
+        raise ConfigError(f"cannot be read: {error}", place=str(path)) from error
+    if len(data) > limit:
+        raise ConfigError(f"more than the {limit} bytes that are accepted", place=str(path), hint="is it that file?")
+    return data

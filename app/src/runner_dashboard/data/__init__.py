@@ -1,0 +1,1 @@
+"""The database: tables, migrations, one thread that writes, connections that read."""

@@ -1,0 +1,237 @@
+"""The tables. Times are seconds since 1970; what nodes and people wrote is text as it came, escaped where it is shown.
+
+Changed by a migration alone: a test compares what migrations make with what stands here.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _maybe_text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=True)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False)
+
+
+def _maybe_number(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=True)
+
+
+def _of(name: str, column: str) -> Column[str]:
+    return Column(name, Text, ForeignKey(column), nullable=False)
+
+
+# A node is its key: *id* is made of it. What stands after *claimed_name* repeats the report with the highest counter.
+nodes = Table(
+    "nodes",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("public_key"),
+    _text("keyid"),
+    _text("state"),
+    _text("name"),
+    _text("claimed_name"),
+    _number("first_seen"),
+    _maybe_number("decided_at"),
+    _maybe_text("decided_by"),
+    _number("last_received"),
+    _number("last_fresh"),
+    _number("counter"),
+    _maybe_number("current_report"),
+    _text("verdict"),
+    _text("level"),
+    _text("tag"),
+    _number("version"),
+    _text("toplevel"),
+    _number("fails"),
+    _number("warns"),
+    CheckConstraint("state IN ('pending', 'enrolled', 'retired')", name="state"),
+    UniqueConstraint("public_key"),
+    Index(None, "keyid"),
+    Index(None, "state", "name", "id"),
+    Index(None, "state", "last_received", "id"),
+    Index(None, "state", "tag", "id"),
+)
+
+reports = Table(
+    "reports",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _of("node_id", "nodes.id"),
+    _text("digest"),
+    _number("received"),
+    _number("late"),
+    _text("boot_id"),
+    _number("counter"),
+    _maybe_text("nonce"),
+    _text("claimed_name"),
+    _number("started"),
+    _number("finished"),
+    _text("verdict"),
+    _text("level_asked"),
+    _text("level_reached"),
+    _text("toplevel"),
+    _text("manifest_digest"),
+    _text("tag"),
+    _number("version"),
+    _maybe_number("lag"),
+    _text("observed_digest"),
+    _text("policy_digest"),
+    _text("config_digest"),
+    _text("node_data_digest"),
+    _text("verifier"),
+    _text("verdicts"),
+    _text("counts"),
+    _text("coverage"),
+    _number("unlisted"),
+    _number("extra"),
+    _number("fails"),
+    _number("warns"),
+    _number("infos"),
+    UniqueConstraint("digest"),
+    UniqueConstraint("nonce"),
+    UniqueConstraint("node_id", "boot_id", "counter"),
+    Index(None, "node_id", "counter"),
+    Index(None, "received"),
+)
+
+# The envelope as it came, compressed: what anybody can verify again.
+evidence = Table(
+    "evidence",
+    METADATA,
+    Column("report_id", Integer, ForeignKey("reports.id"), primary_key=True),
+    Column("envelope", LargeBinary, nullable=False),
+    _number("size"),
+)
+
+findings = Table(
+    "findings",
+    METADATA,
+    Column("report_id", Integer, ForeignKey("reports.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    _text("code"),
+    _text("severity"),
+    _maybe_text("path"),
+    _text("message"),
+    _text("hint"),
+)
+
+# Paths whose bytes are not those that CI signed: as they lie on the disk, or as this node rebuilt them.
+differing = Table(
+    "differing",
+    METADATA,
+    Column("report_id", Integer, ForeignKey("reports.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    _text("kind"),
+    _text("path"),
+    _text("nar_hash"),
+    CheckConstraint("kind IN ('disk', 'rebuilt')", name="kind"),
+)
+
+# What the dashboard itself concludes from several reports; see `runner_dashboard.ingest.suspicion`.
+suspicions = Table(
+    "suspicions",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _of("node_id", "nodes.id"),
+    _text("code"),
+    _number("first_seen"),
+    _number("last_seen"),
+    _number("times"),
+    _text("detail"),
+    UniqueConstraint("node_id", "code"),
+)
+
+tokens = Table(
+    "tokens",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("secret_hash"),
+    _text("name"),
+    _text("role"),
+    _text("scopes"),
+    _text("origin"),
+    _text("made_by"),
+    _number("made_at"),
+    _maybe_number("expires_at"),
+    _maybe_number("revoked_at"),
+    CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="role"),
+    CheckConstraint("origin IN ('made', 'printed', 'file')", name="origin"),
+)
+
+enrolments = Table(
+    "enrolments",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("secret_hash"),
+    _text("name"),
+    _text("made_by"),
+    _number("made_at"),
+    _number("expires_at"),
+    _maybe_number("used_at"),
+    _maybe_text("used_by"),
+    _maybe_number("revoked_at"),
+)
+
+sessions = Table(
+    "sessions",
+    METADATA,
+    Column("id_hash", Text, primary_key=True),
+    _of("token_id", "tokens.id"),
+    _number("made_at"),
+    _number("expires_at"),
+    Index(None, "expires_at"),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
+    _number("made_at"),
+)
+
+# Who did what, and what was refused to whom. Refusals that repeat within a minute count in *times*.
+audit = Table(
+    "audit",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    _number("at"),
+    _number("last"),
+    _number("times"),
+    _text("actor"),
+    _text("action"),
+    _text("subject"),
+    _text("outcome"),
+    _text("detail"),
+    CheckConstraint("outcome IN ('done', 'refused')", name="outcome"),
+    Index(None, "outcome", "last"),
+)

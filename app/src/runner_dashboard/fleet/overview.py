@@ -1,0 +1,88 @@
+"""The fleet at a glance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from sqlalchemy import func, select
+
+from runner_dashboard.data.tables import findings, nodes, reports
+from runner_dashboard.fleet import nodes as listing
+from runner_dashboard.fleet.node import Suspicion, suspected
+from runner_dashboard.fleet.nodes import Filter, Node
+from runner_dashboard.fleet.releases import Release, adopted
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_FEW = 10
+_FINDINGS = 20
+
+
+class OpenFinding(msgspec.Struct, frozen=True):
+    """What newest reports find wrong, by code: on how many nodes, and when it was last reported."""
+
+    code: str
+    severity: str
+    nodes: int
+    count: int
+    last: int
+    message: str
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    """Enrolled nodes by verdict (*none*: no report yet), those that are silent, what is open, what runs."""
+
+    enrolled: int
+    pending: int
+    retired: int
+    verdicts: dict[str, int]
+    silent: int
+    silent_nodes: list[Node]
+    findings: list[OpenFinding]
+    suspicions: list[Suspicion]
+    releases: list[Release]
+    newest_report: int
+
+
+def overview(connection: Connection, silent_before: int) -> Overview:
+    """Return the state of the fleet. A node is silent that was last heard before *silent_before*."""
+    states = dict(connection.execute(select(nodes.c.state, func.count()).group_by(nodes.c.state)).tuples().all())
+    by_verdict = select(nodes.c.verdict, func.count()).where(nodes.c.state == "enrolled").group_by(nodes.c.verdict)
+    verdicts = dict(connection.execute(by_verdict).tuples().all())
+    quiet = listing.page(
+        connection, Filter(silent=True), sort="silent", limit=_FEW, after="", silent_before=silent_before
+    )
+    return Overview(
+        enrolled=states.get("enrolled", 0),
+        pending=states.get("pending", 0),
+        retired=states.get("retired", 0),
+        verdicts={word or "none": verdicts.get(word, 0) for word in ("passed", "failed", "undecided", "")},
+        silent=quiet.total,
+        silent_nodes=quiet.nodes,
+        findings=_open(connection),
+        suspicions=suspected(connection),
+        releases=adopted(connection, silent_before),
+        newest_report=connection.scalar(select(func.max(reports.c.received))) or 0,
+    )
+
+
+def _open(connection: Connection) -> list[OpenFinding]:
+    query = (
+        select(
+            findings.c.code,
+            findings.c.severity,
+            func.count(nodes.c.id.distinct()).label("nodes"),
+            func.count().label("count"),
+            func.max(reports.c.received).label("last"),
+            func.min(findings.c.message).label("message"),
+        )
+        .select_from(nodes.join(reports, nodes.c.current_report == reports.c.id).join(findings))
+        .where(nodes.c.state == "enrolled", findings.c.severity != "info")
+        .group_by(findings.c.code, findings.c.severity)
+        .order_by(func.max(reports.c.received).desc(), findings.c.severity, findings.c.code)
+        .limit(_FINDINGS)
+    )
+    names = OpenFinding.__struct_fields__
+    return [OpenFinding(**{name: getattr(row, name) for name in names}) for row in connection.execute(query)]

@@ -1,0 +1,1 @@
+"""Who asks: roles and scopes, API tokens, sessions, the keys that sign them."""

@@ -1,0 +1,102 @@
+"""One report, from bytes to an answer, in the order of docs/report-api.md: the first check that fails ends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import or_, select
+
+from ec_closure import report as reports
+from ec_closure.errors import BadInputError
+from runner_dashboard.data.tables import nodes
+from runner_dashboard.ingest import envelope, store
+from runner_dashboard.ingest.store import Arrival
+from runner_dashboard.refusals import (
+    MalformedError,
+    NonceError,
+    PendingError,
+    RefusedError,
+    ReplayedError,
+    RetiredError,
+    TooLargeError,
+)
+
+if TYPE_CHECKING:
+    from runner_dashboard.data.database import Database
+    from runner_dashboard.ingest.envelope import Claim
+    from runner_dashboard.ingest.limits import Rates
+    from runner_dashboard.ingest.nonce import Freshness, Nonces
+    from runner_dashboard.ingest.store import Answer
+
+_MAX_KEYS = 32
+_ASK = "ask for one when the run begins"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A report that is on the disk: now, or before (*known*)."""
+
+    digest: str
+    node: str
+    freshness: Freshness
+    known: bool
+
+
+def accept(
+    database: Database, nonces: Nonces, rates: Rates, *, now: int, body: bytes, token: str, pending: int
+) -> Accepted:
+    """Take the envelope *body* that came with *token*. When this returns, the report is on the disk.
+
+    *pending* bounds how many unknown nodes may wait for approval. Raises a `RefusedError`. Size was checked before (1).
+    """
+    # 2. The signature, by a key that is known or that the envelope names itself.
+    claimed = envelope.claim(body)
+    known = _known(database, claimed)
+    signed = envelope.verified(body, claimed, known)
+    node = envelope.node_id(signed.public_key)
+    if signed.public_key in known:
+        rates.take(node, now)
+    # 3. Only now what it says.
+    if len(signed.payload) > reports.MAX_BYTES:
+        raise TooLargeError(f"a report of more than the {reports.MAX_BYTES} bytes that are accepted", place=node)
+    try:
+        decoded = reports.decode(signed.payload).predicate
+    except BadInputError as error:
+        raise MalformedError(str(error), place=node, hint="see docs/schemas/report.v1.schema.json") from error
+    # 4 to 6, and everything that is kept, in one transaction.
+    freshness = nonces.judge(now, decoded.nonce, token)
+    arrival = Arrival(signed, decoded, body, token, freshness, pending)
+    answer = database.write(lambda connection: store.keep(connection, now, arrival))
+    if answer not in ("accepted", "known"):
+        raise _refusal(answer, node)
+    return Accepted(signed.digest, node, freshness, known=answer == "known")
+
+
+def _known(database: Database, claimed: Claim) -> list[str]:
+    """Return the public keys of nodes that *claimed* may mean."""
+    named = or_(nodes.c.public_key.in_(claimed.public_keys), nodes.c.keyid.in_(claimed.keyids))
+    with database.read() as connection:
+        return list(connection.execute(select(nodes.c.public_key).where(named).limit(_MAX_KEYS)).scalars())
+
+
+def _refusal(answer: Answer, node: str) -> RefusedError:
+    match answer:
+        case "pending":
+            return PendingError(
+                "this node waits for approval", place=node, hint="an operator approves it on the page Enrolment"
+            )
+        case "full":
+            return PendingError(
+                "too many nodes wait for approval", place=node, hint="an operator decides about those first"
+            )
+        case "retired":
+            return RetiredError("this node was retired", place=node, hint="give the machine a new key")
+        case "nonce strange":
+            return NonceError("the nonce was never handed out here", place=node, hint=_ASK)
+        case "nonce used":
+            return NonceError("the nonce was used before", place=node, hint=_ASK)
+        case _:
+            return ReplayedError(
+                "another report has this boot and counter", place=node, hint="is the key in use twice?"
+            )

@@ -1,0 +1,1 @@
+"""What operators' tools ask: health, readiness, metrics."""

@@ -1,0 +1,1 @@
+"""Pages, API and the doors in front of them."""

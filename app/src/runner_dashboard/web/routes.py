@@ -1,0 +1,11 @@
+"""The route table: everything that is served, each with the role and the scope that it needs.
+
+The application, the description of the API and the tests of authorization are all made from this.
+"""
+
+from __future__ import annotations
+
+from runner_dashboard.web import node_api, ops_api
+from runner_dashboard.web.api import changing, reading
+
+ROUTES = (*ops_api.ROUTES, *node_api.ROUTES, *reading.ROUTES, *changing.ROUTES)

@@ -1,0 +1,168 @@
+"""A dashboard on loopback with a clock that stands still, and machines that report to it."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import text
+
+from runner_dashboard import server
+from runner_dashboard.config import Config, IngestTable, ServerTable
+from runner_dashboard.demo.machine import Machine, Release
+from runner_dashboard.services import Services
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+NOW = 1_790_000_000
+MEDIA_TYPE = "application/vnd.dsse.envelope+json"
+
+
+class Clock:
+    """Seconds since 1970, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return float(self.now)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the dashboard answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.body.decode()
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The code of a refusal."""
+        return str(self.json["code"])
+
+
+@dataclass
+class Dashboard:
+    """A dashboard that is served; *admin* is its first token."""
+
+    services: Services
+    port: int
+    admin: str
+    clock: Clock
+    cookie: str = field(default="", repr=False)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send one request and return the answer."""
+        sent = dict(headers or {})
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request(method, path, body=body or None, headers=sent)
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **options: Any) -> Answer:
+        """Ask as the administrator."""
+        return self.ask("GET", path, token=self.admin, **options)
+
+    def post(self, path: str, document: Any, *, token: str | None = None) -> Answer:
+        """Send JSON, as the administrator unless with another *token*."""
+        headers = {"Content-Type": "application/json"}
+        return self.ask("POST", path, json.dumps(document).encode(), token=token or self.admin, headers=headers)
+
+    def nonce(self, token: str | None = None) -> str:
+        """Ask for a nonce."""
+        return str(self.ask("POST", "/api/v1/nonces", token=token).json["nonce"])
+
+    def send(self, envelope: bytes, token: str | None = None, media_type: str = MEDIA_TYPE) -> Answer:
+        """Send a report."""
+        return self.ask("POST", "/api/v1/reports", envelope, token=token, headers={"Content-Type": media_type})
+
+    def enrol(self, machine: Machine) -> None:
+        """Enrol a machine by its key."""
+        from runner_dashboard.fleet import enrolment
+
+        self.services.database.write(
+            lambda connection: enrolment.enrol_key(
+                connection, NOW, key=machine.public_key, name=machine.name, by="test"
+            )
+        )
+
+    def count(self, table: str, where: str = "1") -> int:
+        """Return how many rows *table* has."""
+        with self.services.database.read() as connection:
+            return int(connection.execute(text(f"SELECT count(*) FROM {table} WHERE {where}")).scalar_one())  # noqa: S608 - ours
+
+
+@contextmanager
+def served(config: Config, clock: Clock) -> Iterator[Dashboard]:
+    """Serve a dashboard in a thread."""
+    with server.opened(config) as opened, server.listen(config) as listening:
+        services = Services(config, opened.database, clock)
+        made = services.begin()
+        assert made is not None
+        uvicorn = server.prepared(services)
+        thread = threading.Thread(target=lambda: asyncio.run(uvicorn.serve(sockets=[listening])))
+        thread.start()
+        try:
+            yield Dashboard(services, listening.getsockname()[1], made.render(), clock)
+        finally:
+            uvicorn.should_exit = True
+            thread.join()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Give a function that serves a dashboard with the given tables of configuration."""
+
+    @contextmanager
+    def begin(**tables: Any) -> Iterator[Dashboard]:
+        tables.setdefault("server", ServerTable(port=0, grace=5))
+        with served(Config(state_dir=str(tmp_path / "state"), **tables), Clock()) as dashboard:
+            yield dashboard
+
+    return begin
+
+
+@pytest.fixture
+def dashboard(serve: Callable[..., Any]) -> Iterator[Dashboard]:
+    """Give a dashboard that takes envelopes of up to one MiB."""
+    with serve(ingest=IngestTable(max_envelope=1, in_flight=4)) as found:
+        yield found
+
+
+@pytest.fixture
+def machine() -> Machine:
+    """Give a machine that nobody knows yet."""
+    return Machine("runner-1", Release(1))
