@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from sqlalchemy import text
 
 from runner_dashboard import server
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 
 NOW = 1_790_000_000
 MEDIA_TYPE = "application/vnd.dsse.envelope+json"
+
+
+@pytest.fixture(autouse=True)
+def _forget_logging() -> Iterator[None]:
+    """Leave no logger behind that writes to the standard error of a test that has ended."""
+    yield
+    structlog.reset_defaults()
 
 
 class Clock:
