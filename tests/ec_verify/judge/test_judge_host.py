@@ -13,7 +13,7 @@ from ec_verify.observe.etc import Etc, EtcEntry
 from ec_verify.observe.host import Host
 from ec_verify.observe.kernel import Helper, Kernel
 from ec_verify.observe.processes import Image, Processes
-from ec_verify.observe.units import UnitFile, Units
+from ec_verify.observe.units import Program, UnitFile, Units
 
 if TYPE_CHECKING:
     from tests.ec_verify.conftest import Names, Scene
@@ -207,7 +207,7 @@ def test_units_weigh_by_where_they_lie_and_what_they_say(
     scene: Scene, path: str, place: Place, settings: tuple[tuple[str, str], ...], found: list[tuple[str, str]]
 ) -> None:
     """Generators and sessions write units all day long; nobody else does."""
-    programs = tuple((value, value) for key, value in settings if key == "ExecStart")
+    programs = tuple(Program(value, value) for key, value in settings if key == "ExecStart")
 
     assert found == weights(scene, units=Units((UnitFile(f"/run/systemd/{path}", place, settings, programs),)))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ec_verify.location import StoreLocation
-from ec_verify.observe import boot, etc, host, kernel, kernel_modules, preload, processes, units
+from ec_verify.observe import boot, etc, host, kernel, kernel_modules, preload, processes
 from ec_verify.observe.places import HostPlaces
 from ec_verify.observe.running import Running
 
@@ -185,29 +185,6 @@ def test_a_machine_that_has_nothing_has_no_gaps(tmp_path: Path) -> None:
 
     assert not any(seen.gaps.values())
     assert ((), (), ()) == (seen.boot.entries, seen.etc.entries, seen.units.files)
-
-
-def test_units_of_the_store_are_passed_over_and_others_are_read(machine: Machine) -> None:
-    """Whole directories and single links into the store are hashed with it."""
-    machine.link("/etc/systemd/system", f"{ETC}/etc/systemd/system")
-    machine.link("/run/systemd/generator/wants/a.service", f"{ETC}/etc/a.service")
-    machine.write("/run/systemd/system/a.service.d/x.conf", "[Service]\nExecStart=\nExecStart=-/opt/x \\\n  --more\n")
-    (file,) = units.observe(machine.places).files
-
-    assert ("runtime", True) == (file.place, file.drop_in)
-    assert (("ExecStart", ""), ("ExecStart", "-/opt/x  --more")) == file.settings
-    assert (("/opt/x", "/opt/x"),) == file.programs
-
-
-def test_links_to_units_elsewhere_are_read_where_they_lead(machine: Machine) -> None:
-    """`systemctl link` makes them."""
-    machine.write("/srv/evil.service", "[Service]\nExecStart=/srv/evil\n")
-    machine.link("/run/systemd/system/evil.service", "/srv/evil.service")
-    machine.link("/run/systemd/system/other.service", "/dev/null")
-
-    assert {("/srv/evil.service", 1), ("/dev/null", 0)} == {
-        (one.target, len(one.programs)) for one in units.observe(machine.places).files
-    }
 
 
 def test_preload_files_are_own_only_if_they_are_the_systems(machine: Machine) -> None:

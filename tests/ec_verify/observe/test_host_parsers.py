@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ec_verify.observe import extlinux, grub, loader_entry, maps, pe, units
+from ec_verify.observe import extlinux, grub, loader_entry, maps, pe
 from ec_verify.observe.elf import build_id, build_id_of_module
 from ec_verify.observe.kernel_modules import parse_dependencies, parse_loaded
 from ec_verify.observe.loader_entry import LoaderEntry, next_of
@@ -88,12 +88,11 @@ def test_entries_of_extlinux_are_resolved_from_their_directory() -> None:
 
 @given(garbage)
 def test_no_text_breaks_the_parsers_of_configurations(text: str) -> None:
-    """Whatever lies on a boot partition or under /run, it is read to its end."""
+    """Whatever lies on a boot partition it is read to its end."""
     loader_entry.parse("a.conf", text)
     loader_entry.defaults(text)
     grub.parse(text)
     extlinux.parse(text, "extlinux")
-    units.parse(text)
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,33 @@
 
 On NixOS the units of /etc/systemd/system and /etc/systemd/user are one link into the store each. What lies elsewhere
 was made by systemd's generators, at run time by an administrator or a program, or by an attacker.
+
+A file is read as systemd reads it (`unit_syntax`, `command_line`), but nothing is taken back: an empty `ExecStart=`
+does not forget the commands before it.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import stat
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from ec_verify.location import base_name
+from ec_verify.observe import command_line, unit_syntax
 from ec_verify.observe.places import read, said, text
 from ec_verify.observe.running import containing, follow
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ec_verify.observe.command_line import Command
     from ec_verify.observe.places import HostPlaces
+    from ec_verify.observe.unit_syntax import Assignment
 
 Place = Literal["generator", "transient", "control", "runtime", "persistent", "program"]
+
+_PROGRAM: Place = "program"
 
 DIRECTORIES: dict[str, Place] = {
     "/etc/systemd/system.control": "control",
@@ -31,50 +43,111 @@ DIRECTORIES: dict[str, Place] = {
     "/run/systemd/system": "runtime",
     "/run/systemd/system.attached": "runtime",
     "/run/systemd/user": "runtime",
-    "/run/systemd/system.conf.d": "runtime",
-    "/run/systemd/user.conf.d": "runtime",
     "/usr/local/lib/systemd/system": "persistent",
     "/usr/local/lib/systemd/user": "persistent",
-    "/usr/local/lib/systemd/system.conf.d": "persistent",
+    "/usr/local/share/systemd/user": "persistent",
     "/usr/lib/systemd/system": "persistent",
     "/usr/lib/systemd/user": "persistent",
+    "/usr/share/systemd/user": "persistent",
     "/lib/systemd/system": "persistent",
+    # NixOS looked here too, before release 25.11
+    "/etc/systemd-mutable/system": "persistent",
+    "/nix/var/nix/profiles/default/lib/systemd/system": "persistent",
+    "/nix/var/nix/profiles/default/lib/systemd/user": "persistent",
+    # The managers' own configuration
+    "/etc/systemd/system.conf.d": "persistent",
+    "/etc/systemd/user.conf.d": "persistent",
+    "/run/systemd/system.conf.d": "runtime",
+    "/run/systemd/user.conf.d": "runtime",
+    "/usr/local/lib/systemd/system.conf.d": "persistent",
+    "/usr/local/lib/systemd/user.conf.d": "persistent",
+    "/usr/lib/systemd/system.conf.d": "persistent",
+    "/usr/lib/systemd/user.conf.d": "persistent",
     # What systemd starts without a unit
-    "/etc/systemd/system-generators": "program",
-    "/run/systemd/system-generators": "program",
-    "/usr/local/lib/systemd/system-generators": "program",
-    "/usr/lib/systemd/system-generators": "program",
-    "/etc/systemd/system-environment-generators": "program",
-    "/run/systemd/system-environment-generators": "program",
-    "/etc/systemd/system-shutdown": "program",
-    "/etc/systemd/system-sleep": "program",
+    **{
+        f"{base}/systemd/{scope}-{kind}": _PROGRAM
+        for base in ("/etc", "/run", "/usr/local/lib", "/usr/lib")
+        for scope in ("system", "user")
+        for kind in ("generators", "environment-generators")
+    },
+    **{
+        f"{base}/systemd/system-{kind}": _PROGRAM
+        for base in ("/etc", "/usr/local/lib", "/usr/lib")
+        for kind in ("shutdown", "sleep")
+    },
 }
 """Where systemd looks, by what makes files there."""
 
+FILES: dict[str, Place] = {
+    "/etc/systemd/system.conf": "persistent",
+    "/etc/systemd/user.conf": "persistent",
+    "/run/systemd/system.conf": "runtime",
+    "/run/systemd/user.conf": "runtime",
+    "/usr/local/lib/systemd/system.conf": "persistent",
+    "/usr/local/lib/systemd/user.conf": "persistent",
+    "/usr/lib/systemd/system.conf": "persistent",
+    "/usr/lib/systemd/user.conf": "persistent",
+}
+"""Configuration of the managers, in a file of its own."""
+
+WISHES = (".wants", ".requires", ".upholds")
+"""How directories end whose links only name what is started as well."""
+
 _MAX_FILE = 1 << 20
+_MAX_TOTAL = 256 << 20
 _MAX_ENTRIES = 50_000
 _MAX_DEPTH = 4
-_PREFIXES = "@-:+!|"
+_MAX_COMMANDS = 1000
+_MAX_ARGUMENTS = 100
+_NO_COMMANDS = ("ExecPaths", "ExecSearchPath")
+_KERNELS = ("/dev/", "/proc/", "/sys/")
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a unit executes: its first *word*, and where that *leads*.
+
+    *leads* is None where that cannot be told: a circle, a specifier, a name that is looked up in directories of the
+    unit's choice. *reaches* are the arguments that are paths out of the store, devices and the kernel's files left out.
+    *shell* is `Command.shell`.
+    """
+
+    word: str
+    leads: str | None
+    arguments: tuple[str, ...] = ()
+    reaches: tuple[str, ...] = ()
+    shell: bool = False
 
 
 @dataclass(frozen=True)
 class UnitFile:
-    """A unit, drop-in or program that is no file of the store.
+    """A unit, drop-in, link or program that is no file of the store.
 
-    *settings* are all its assignments, in order; *programs* the first words of what it executes, and where each leads
-    (None for a circle). *target* is where a link leads.
+    *settings* are all its assignments, in order. *target* is where a link leads: into the store too, where the link
+    itself is not of the store. *flaw* says why it was not read, though systemd may read it.
     """
 
     path: str
     place: Place
     settings: tuple[tuple[str, str], ...] = ()
-    programs: tuple[tuple[str, str | None], ...] = ()
+    programs: tuple[Program, ...] = ()
     target: str | None = None
+    flaw: str = ""
 
     @property
     def drop_in(self) -> bool:
         """Tell whether it changes another unit."""
         return self.path.rpartition("/")[0].endswith(".d")
+
+    @property
+    def wish(self) -> bool:
+        """Tell whether it only names a unit that is started with another."""
+        return self.target is not None and self.path.rpartition("/")[0].endswith(WISHES)
+
+    @property
+    def unit(self) -> str:
+        """The unit that it is, or changes."""
+        return base_name(self.path.rpartition("/")[0]).removesuffix(".d") if self.drop_in else base_name(self.path)
 
 
 @dataclass(frozen=True)
@@ -87,8 +160,7 @@ class Units:
 
 def observe(places: HostPlaces) -> Units:
     """Read what lies in the directories that systemd looks into. Homes of users are not looked at."""
-    files: list[UnitFile] = []
-    gaps: list[str] = []
+    walk = _Walk(places)
     done: set[str] = set()
     for directory, place in DIRECTORIES.items():
         leads = follow(places.location, directory)
@@ -96,83 +168,143 @@ def observe(places: HostPlaces) -> Units:
         if leads is None or leads in done or containing(places.location, leads) is not None:
             continue
         done.add(leads)
-        _read_directory(places, leads, place, files, gaps)
-    return Units(tuple(files), tuple(gaps))
+        walk.directory(leads, place)
+    for path, place in FILES.items():
+        if os.path.lexists(places.physical(path)) and follow(places.location, path.rpartition("/")[0]) is not None:
+            walk.file(path, place)
+    return Units(tuple(walk.files), tuple(walk.gaps))
 
 
-def _read_directory(places: HostPlaces, base: str, place: Place, files: list[UnitFile], gaps: list[str]) -> None:
-    todo = [base]
-    count = 0
-    while todo:
-        directory = todo.pop()
-        try:
-            with os.scandir(places.physical(directory)) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            gaps.append(f"{directory}: {said(error)}")
-            continue
-        for entry in entries:
-            count += 1
-            if count > _MAX_ENTRIES:
-                gaps.append(f"{base}: more than {_MAX_ENTRIES} entries")
-                return
-            path = f"{directory}/{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                if path.count("/") - base.count("/") < _MAX_DEPTH:
-                    todo.append(path)
-                else:
-                    gaps.append(f"{path}: deeper than {_MAX_DEPTH} directories")
-                continue
+@dataclass
+class _Walk:
+    """What was found so far; *left* is how many bytes may still be read."""
+
+    places: HostPlaces
+    files: list[UnitFile] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+    left: int = _MAX_TOTAL
+
+    def directory(self, base: str, place: Place) -> None:
+        """Read everything below *base*, and behind links to directories that lie in it."""
+        todo = [base]
+        count = 0
+        while todo:
+            directory = todo.pop()
+            leads = follow(self.places.location, directory) or directory
             try:
-                _read_file(places, path, place, files)
-            except FileNotFoundError:
+                with os.scandir(self.places.physical(leads)) as listing:
+                    entries = sorted(listing, key=lambda entry: entry.name)
+            except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
-                gaps.append(f"{path}: {said(error)}")
+                self.gaps.append(f"{directory}: {said(error)}")
+                continue
+            for entry in entries:
+                count += 1
+                if count > _MAX_ENTRIES:
+                    self.gaps.append(f"{base}: more than {_MAX_ENTRIES} entries")
+                    return
+                path = f"{directory}/{entry.name}"
+                if not (entry.is_dir(follow_symlinks=False) or (directory == base and self._leads_to_directory(path))):
+                    self.file(path, place)
+                elif leads != directory:
+                    continue  # below drop-ins systemd looks no deeper, and this may be anywhere
+                elif path.count("/") - base.count("/") < _MAX_DEPTH:
+                    todo.append(path)
+                else:
+                    self.gaps.append(f"{path}: deeper than {_MAX_DEPTH} directories")
+
+    def _leads_to_directory(self, path: str) -> bool:
+        """Tell whether systemd would find drop-ins behind a link, and nobody looks at them where they lie."""
+        target = follow(self.places.location, path) if path.endswith((".d", *WISHES)) else None
+        if target is None or target == path or containing(self.places.location, target) is not None:
+            return False
+        if _looked_at(f"{target}/"):
+            return False
+        try:
+            status = _status(self.places.physical(target))
+        except OSError:
+            return False  # and then no file either, which is said
+        return status is not None and stat.S_ISDIR(status.st_mode)
+
+    def file(self, path: str, place: Place) -> None:
+        """Read one file, or what a link says."""
+        try:
+            found = self._file(path, place)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self.gaps.append(f"{path}: {said(error)}")
+            return
+        if found is not None:
+            self.files.append(found)
+
+    def _file(self, path: str, place: Place) -> UnitFile | None:
+        location = self.places.location
+        target = follow(location, path)
+        link = target != f"{follow(location, path.rpartition('/')[0])}/{base_name(path)}"
+        status = _status(self.places.physical(target or path))
+        if target is not None and containing(location, target) is not None:
+            # What it says is hashed with the store; that it lies here is said of all of /etc by `observe.etc`.
+            return UnitFile(path, place, target=target) if link and not path.startswith("/etc/") else None
+        if link and (target is None or target == "/dev/null" or status is None):
+            return UnitFile(path, place, target=target if target == "/dev/null" else "nothing")
+        if status is None:
+            raise FileNotFoundError
+        if link and path.rpartition("/")[0].endswith(WISHES):
+            return UnitFile(path, place, target=target)
+        if link and target is not None and _looked_at(target):
+            return UnitFile(path, place, target=target)
+        shown = target if link else None
+        if not stat.S_ISREG(status.st_mode):
+            return UnitFile(path, place, target=shown, flaw="is no regular file")
+        if place == "program":
+            return UnitFile(path, place, target=shown)
+        if status.st_size > min(_MAX_FILE, self.left):
+            return UnitFile(path, place, target=shown, flaw=f"has {status.st_size} bytes, too many to be read")
+        data = read(self.places.physical(target or path), _MAX_FILE)
+        self.left -= len(data)
+        return self._parsed(UnitFile(path, place, target=shown), unit_syntax.parse(text(data)))
+
+    def _parsed(self, file: UnitFile, assignments: tuple[Assignment, ...]) -> UnitFile:
+        settings = tuple((one.key, one.value) for one in assignments)
+        search = [one.value for one in assignments if one.key == "ExecSearchPath" and one.value]
+        commands = [
+            command
+            for one in assignments
+            if one.section in ("Service", "Socket") and one.key.startswith("Exec") and one.key not in _NO_COMMANDS
+            for command in command_line.parse(one.value)
+        ]
+        flaw = f"has {len(commands)} commands" if len(commands) > _MAX_COMMANDS else ""
+        programs = tuple(self._program(command, own=bool(search)) for command in commands[:_MAX_COMMANDS])
+        return UnitFile(file.path, file.place, settings, programs, file.target, flaw)
+
+    def _program(self, command: Command, *, own: bool) -> Program:
+        """Resolve a command; *own* tells whether the unit names directories of its own to look programs up in."""
+        word, location = command.program, self.places.location
+        plain = word.replace("%%", "")
+        leads = None if own or "%" in plain else word
+        if word.startswith("/"):
+            leads = None if "%" in plain else follow(location, word.replace("%%", "%"))
+        elif "/" in word:
+            leads = None
+        paths = [one for one in command.arguments[:_MAX_ARGUMENTS] if one.startswith("/")]
+        reaches = tuple(
+            one
+            for one in paths
+            if not one.startswith(_KERNELS) and not (follow(location, one) or "").startswith(f"{location.store_dir}/")
+        )
+        return Program(word, leads, command.arguments[:_MAX_ARGUMENTS], reaches, command.shell)
 
 
-def _read_file(places: HostPlaces, path: str, place: Place, files: list[UnitFile]) -> None:
-    target = follow(places.location, path)
-    link = places.physical(path).is_symlink()
-    if target is not None and containing(places.location, target) is not None:
-        return  # hashed with the store, or reported as missing there
-    if link and (target is None or not places.physical(target).exists()):
-        files.append(UnitFile(path, place, target=target or "nothing"))
-        return
-    if target == "/dev/null":
-        files.append(UnitFile(path, place, target=target))
-        return
-    if target is not None and link and any(target.startswith(f"{one}/") for one in DIRECTORIES):
-        return  # an alias or a wish for a unit that is looked at where it lies
-    settings = () if place == "program" else parse(text(read(places.physical(target or path), _MAX_FILE)))
-    words = [word for key, value in settings if key.startswith("Exec") and (word := _program(value))]
-    programs = tuple((word, follow(places.location, word) if word.startswith("/") else word) for word in words)
-    files.append(UnitFile(path, place, settings, programs, target if link else None))
+def _looked_at(target: str) -> bool:
+    """Tell whether a file is read where it lies, so that a link to it is only another name."""
+    return any(target.startswith(f"{one}/") for one, place in DIRECTORIES.items() if place != "program")
 
 
-def parse(unit: str) -> tuple[tuple[str, str], ...]:
-    """Return the assignments of a unit file in order, whatever section they are in. See systemd.syntax(7)."""
-    found: list[tuple[str, str]] = []
-    pending = ""
-    for line in unit.split("\n"):
-        stripped = line.strip()
-        if stripped.startswith(("#", ";")):
-            continue
-        if stripped.endswith("\\"):
-            pending += stripped[:-1] + " "
-            continue
-        whole, pending = pending + stripped, ""
-        key, equals, value = whole.partition("=")
-        if equals and not whole.startswith("["):
-            found.append((key.strip(), value.strip()))
-    return tuple(found)
-
-
-def _program(command: str) -> str:
-    """Return the program of a command line: empty when the list is being reset."""
-    word = command.lstrip(_PREFIXES).strip()
-    if word[:1] in ('"', "'"):
-        return word[1:].partition(word[0])[0]
-    return word.split(None, 1)[0] if word else ""
+def _status(path: Path) -> os.stat_result | None:
+    """Return what lies at *path*, a link unfollowed; None where nothing does."""
+    try:
+        return path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
