@@ -109,7 +109,7 @@ def test_nothing_that_runs_evil_hides_among_generated_units(judged: Judged, path
     [
         f"[Service]\nExecStart=-{STORE}/bin/agetty --noclear %I $TERM\n",
         f"[Service]\nExecStart={STORE}/bin/systemd-cryptsetup attach 'a' '/dev/sda2' '/etc/key'\nKeyringMode=shared\n",
-        "[Service]\nExecStart=systemd-growfs /home\n",
+        "[Service]\nExecStart=systemd-growfs /srv\n",
         f"[Service]\nEnvironment=PODMAN_SYSTEMD_UNIT=%n\nExecStart={STORE}/bin/podman run -v /srv:/x x /bin/sh -c y\n",
         f"[Service]\nEnvironment='PATH={STORE}/bin:{STORE}/sbin' A=/b\nExecStart={STORE}/bin/x\n",
         f"[Service]\nExecStart={STORE}/bin/true\n[X-Quadlet]\nExecStart=/evil\nRootImage=/evil\n",

@@ -95,22 +95,22 @@ def test_a_drop_in_is_read_with_all_that_it_takes_back(machine: Machine) -> None
     assert (Program("/opt/x", "/opt/x", ("--more",)),) == file.programs
 
 
-@pytest.mark.parametrize("target", ["/home/evil.service", "../../../home/evil.service", "one.service"])
+@pytest.mark.parametrize("target", ["/srv/evil.service", "../../../srv/evil.service", "one.service"])
 def test_links_are_read_where_they_lead(machine: Machine, target: str) -> None:
     """Absolute, relative, and over other links; `systemctl link` makes them."""
-    machine.write("/home/evil.service", RUN)
+    machine.write("/srv/evil.service", RUN)
     machine.link("/run/systemd/system/evil.service", target)
     machine.link("/run/systemd/system/one.service", "/two.service")
-    machine.link("/two.service", "home/evil.service")
+    machine.link("/two.service", "srv/evil.service")
     file = machine.seen()["/run/systemd/system/evil.service"]
 
-    assert ("/home/evil.service", EVIL) == (file.target, file.programs)
+    assert ("/srv/evil.service", EVIL) == (file.target, file.programs)
 
 
 def test_links_to_directories_of_drop_ins_are_followed(machine: Machine) -> None:
     """As systemd does."""
-    machine.write("/home/drop-ins/x.conf", RUN)
-    machine.link("/run/systemd/system/a.service.d", "/home/drop-ins")
+    machine.write("/srv/drop-ins/x.conf", RUN)
+    machine.link("/run/systemd/system/a.service.d", "/srv/drop-ins")
     machine.link("/run/systemd/system/b.service.d", "a.service.d")
     machine.link("/run/systemd/system/c.service.d", ".")
     machine.link("/run/systemd/system/d.service.d", "../transient/d.service.d")
@@ -149,11 +149,11 @@ def test_a_link_to_a_unit_beside_it_is_another_name(machine: Machine) -> None:
 def test_what_is_no_file_is_neither_waited_for_nor_passed_over(machine: Machine) -> None:
     """A pipe without a writer, behind a link or not; and a file of a gigabyte, which takes no room."""
     os.mkfifo(machine.path("/run/systemd/system/a.service"))
-    os.mkfifo(machine.path("/home/pipe"))
-    machine.link("/run/systemd/system/b.service", "/home/pipe")
+    os.mkfifo(machine.path("/srv/pipe"))
+    machine.link("/run/systemd/system/b.service", "/srv/pipe")
     with machine.path("/run/systemd/system/c.service").open("wb") as file:
         file.truncate(1 << 30)
-    machine.link("/run/systemd/system/d.service", "/home")
+    machine.link("/run/systemd/system/d.service", "/srv")
 
     assert {
         "/run/systemd/system/a.service": "is no regular file",
