@@ -18,7 +18,8 @@ in
   };
 
   fileSystems = {
-    "/" = partition "EC-ROOT" "ext4" [ "ro" ];
+    # Without "ro": systemd applies these options to the overlay as well, when it takes over.
+    "/" = partition "EC-ROOT" "ext4" [ "defaults" ];
     "/nix" = partition "EC-NIX" "ext4" [ "noatime" ] // {
       neededForBoot = true;
     };

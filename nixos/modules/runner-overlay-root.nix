@@ -92,8 +92,9 @@ in
         mount -t tmpfs -o mode=0755,size=${cfg.size} ec-root $base/rw
         mkdir $base/rw/upper $base/rw/work
         mount --bind /sysroot $base/lower
-        mount -o remount,bind,ro $base/lower
         umount /sysroot
+        # The file system itself, not this view of it alone: nothing writes to it any more, no journal either.
+        mount -o remount,ro $base/lower
         mount -t overlay -o lowerdir=$base/lower,upperdir=$base/rw/upper,workdir=$base/rw/work ec-root /sysroot
       '';
     };

@@ -73,6 +73,8 @@ let
       # What processes of others execute
       "CAP_SYS_PTRACE"
     ];
+    # The self-test plants a set-user-ID bit in a scratch copy, and must be allowed to.
+    RestrictSUIDSGID = false;
     MemoryDenyWriteExecute = true;
     PrivateNetwork = true;
     IPAddressDeny = "any";
