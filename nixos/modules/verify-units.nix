@@ -7,6 +7,7 @@
 let
   program = lib.getExe cfg.package;
   state = "/var/lib/ec-verify";
+  courier = "ec-verify";
 
   # What none of them needs. `@system-service` and W^X are left to each: builders inherit them.
   common = {
@@ -28,19 +29,17 @@ let
     PrivateTmp = true;
     ProtectHome = true;
     ProtectSystem = "strict";
-    StateDirectory = "ec-verify";
-    RuntimeDirectory = "ec-verify";
-    RuntimeDirectoryPreserve = true;
     CPUWeight = cfg.resources.cpuWeight;
     IOWeight = cfg.resources.cpuWeight;
     Nice = 10;
     OOMScoreAdjust = 500;
   };
 
-  # Neither root nor alone with the network: the two that speak to servers.
+  # The courier: the two that speak to servers, a user that owns one directory and no right besides.
   network = common // {
-    User = "ec-verify";
-    Group = "ec-verify";
+    User = courier;
+    Group = courier;
+    ReadWritePaths = [ "${state}/courier" ];
     CapabilityBoundingSet = "";
     AmbientCapabilities = "";
     MemoryDenyWriteExecute = true;
@@ -65,8 +64,17 @@ let
     TimeoutStartSec = "15min";
   };
 
+  # Who judges: root, for whom the state directory is.
+  runs = common // {
+    ReadWritePaths = [ state ];
+    RuntimeDirectory = "ec-verify";
+    # Metrics are read by others.
+    RuntimeDirectoryMode = "0755";
+    RuntimeDirectoryPreserve = true;
+  };
+
   # Reads everything, changes nothing, speaks to nobody.
-  scan = common // {
+  scan = runs // {
     CapabilityBoundingSet = [
       # Files that root does not own
       "CAP_DAC_READ_SEARCH"
@@ -92,7 +100,7 @@ let
 
   # Makes the ghost: mount and network namespaces, an overlay, builders with users of their own. No filter of system
   # calls and no W^X: builders would inherit them, and a builder that fails here and not in CI proves nothing.
-  ghost = common // {
+  ghost = runs // {
     CapabilityBoundingSet = [
       "CAP_CHOWN"
       "CAP_DAC_OVERRIDE"
@@ -118,7 +126,10 @@ let
     ProtectKernelTunables = false;
     MemoryMax = cfg.resources.memoryMax;
     # Nix takes its locks and temporary roots where garbage collectors look for them.
-    ReadWritePaths = [ "/nix/var/nix" ];
+    ReadWritePaths = [
+      state
+      "/nix/var/nix"
+    ];
     TasksMax = 4096;
     TimeoutStartSec = "infinity";
   };
@@ -139,7 +150,7 @@ let
     restartIfChanged = false;
     path = lib.optionals (level != "bytes") [ package ];
     serviceConfig = serviceConfig // {
-      ExecStart = "${program} run --offline --level ${level} --quiet";
+      ExecStart = "${program} run --offline --no-submit --level ${level} --quiet";
     };
   };
 
@@ -194,9 +205,22 @@ in
     level: at: lib.nameValuePair "ec-verify-${level}" (timer level at)
   ) scheduled;
 
-  tmpfiles.settings."10-ec-verify".${state}.d = {
-    user = "root";
-    group = "root";
-    mode = "0755";
+  # Who owns what is in docs/configuration.md, "[courier]". The set-group-ID bit gives reports to the courier's group.
+  tmpfiles.settings."10-ec-verify" = {
+    ${state}.d = {
+      user = "root";
+      group = "root";
+      mode = "0711";
+    };
+    "${state}/courier".d = {
+      user = courier;
+      group = courier;
+      mode = "0755";
+    };
+    "${state}/spool".d = {
+      user = "root";
+      group = courier;
+      mode = "2750";
+    };
   };
 }
