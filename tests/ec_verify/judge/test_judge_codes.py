@@ -25,6 +25,7 @@ from ec_verify.observe.layers import StoreLayers
 from ec_verify.observe.mounts import Mount
 from ec_verify.observe.preload import Preload, Preloads
 from ec_verify.observe.processes import Image, Processes
+from ec_verify.observe.rules import RuleFile, Rules
 from ec_verify.observe.units import UnitFile, Units
 from ec_verify.observe.upper import UpperEntry, UpperLayer
 from ec_verify.scan.entries import Entry
@@ -143,6 +144,9 @@ PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
         layers=StoreLayers(upper=(UpperEntry(names.tool, "other", "whiteout"),))
     ),
     "EV319": lambda scene, _names: scene.observe(written=UpperLayer((UpperEntry("/opt/tool", "file"),))),
+    "EV320": _on_host(
+        lambda _names: {"rules": Rules((RuleFile("/run/udev/rules.d/a.rules", "udev", ('RUN+="/x"',)),))}
+    ),
     "EV401": _passed_on("EV401", "evaluation"),
     "EV402": _passed_on("EV402", "evaluation"),
     "EV403": lambda scene, names: scene.evaluation(drv_path=f"{names.tool}.drv"),

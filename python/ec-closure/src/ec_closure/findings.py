@@ -87,6 +87,7 @@ _KINDS = (
     Kind("EV317", "a mount covers the store directory", "fail", "Something was mounted on the whole store. If it belongs there, the system's fstab or `store.layers` in verify.toml says so; else look at /proc/self/mountinfo."),
     Kind("EV318", "an upper layer covers what CI signed", "fail", "Somebody wrote over a signed file of the image since it was mounted. Reboot, and find out who."),
     Kind("EV319", "unexpected file in the upper layer of the root", "warn", "It was written since boot, outside the usual places. Allow it by `allowed_upper` in policy if it belongs there."),
+    Kind("EV320", "rule from outside the store", "fail", "udev, kmod, polkit, D-Bus or a helper of systemd acts upon it. Remove it, or allow it by `allowed_units` in policy."),
     # Source
     Kind("EV401", "embedded source differs from what CI signed", "fail", "The flake on this node is not the one that CI built."),
     Kind("EV402", "locked input differs from its lock", "fail", "A source tree in the store was altered. An evaluation would have used it."),

@@ -25,7 +25,7 @@ _AROUND = {
         "names below /etc that differ from the running system's, besides the usual ones",
         ("EV311", "EV312"),
     ),
-    "allowed_units": ("units and drop-ins from outside the store", ("EV313",)),
+    "allowed_units": ("units, drop-ins and rules from outside the store", ("EV313", "EV320")),
     "allowed_processes": ("programs and libraries from outside the store, in processes", ("EV315",)),
     "allowed_modules": ("kernel modules that the booted system has not", ("EV316",)),
 }

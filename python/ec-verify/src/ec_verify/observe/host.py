@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ec_verify.observe import boot, etc, kernel, preload, processes, units
+from ec_verify.observe import boot, etc, kernel, preload, processes, rules, units
 from ec_verify.observe.boot import Boot
 from ec_verify.observe.etc import Etc
 from ec_verify.observe.preload import Preloads
 from ec_verify.observe.processes import Processes
+from ec_verify.observe.rules import Rules
 from ec_verify.observe.units import Units
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Host:
     boot: Boot = field(default_factory=Boot)
     etc: Etc = field(default_factory=Etc)
     units: Units = field(default_factory=Units)
+    rules: Rules = field(default_factory=Rules)
     preloads: Preloads = field(default_factory=Preloads)
     processes: Processes = field(default_factory=Processes)
     kernel: Kernel | None = None
@@ -40,6 +42,7 @@ class Host:
             "boot files": self.boot.gaps,
             "/etc": self.etc.gaps,
             "units": self.units.gaps,
+            "rules": self.rules.gaps,
             "preloaded libraries": self.preloads.gaps,
             "processes": self.processes.gaps,
             "kernel": self.kernel.gaps if self.kernel is not None else (),
@@ -59,6 +62,7 @@ def observe(places: HostPlaces, seen: Running) -> Host:
         boot=boot.observe(places, known),
         etc=etc.observe(places, seen.current),
         units=units.observe(places),
+        rules=rules.observe(places),
         preloads=preload.observe(places, seen.current),
         processes=running,
         kernel=kernel.observe(places, seen.booted or seen.current),
