@@ -1,2 +1,3 @@
 # `nix fmt`.
-{ pkgs, ... }: pkgs.nixfmt-tree
+{ pkgs, ... }:
+pkgs.nixfmt-tree.override { nixfmtPackage = import ./packages/nixfmt.nix { inherit pkgs; }; }

@@ -23,7 +23,7 @@ let
   ci = [
     python
     pkgs.git
-    pkgs.nixfmt
+    (import ./packages/nixfmt.nix { inherit pkgs; })
     pkgs.ruff
     pkgs.skopeo
     pkgs.uv
@@ -39,7 +39,7 @@ in
       pkgs.nixd
       pkgs.opentofu
       pkgs.qemu_test
-      pkgs.shellcheck
+      pkgs.shellcheck-minimal
     ];
     # `./dev` makes an environment of its own from requirements.lock; here the workspace's sources come first instead.
     shellHook = ''
