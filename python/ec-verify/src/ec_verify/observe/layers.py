@@ -15,7 +15,7 @@ from ec_closure.files import open_regular
 from ec_closure.nar.directories import OPEN_DIRECTORY
 from ec_verify.location import base_name
 from ec_verify.observe.mounts import Mount, way_to
-from ec_verify.observe.overlay import Layers, layers, reach
+from ec_verify.observe.overlay import Layers, layers, reach, unseen
 from ec_verify.observe.running import store_path_behind
 from ec_verify.observe.upper import UpperEntry, entry_of
 from ec_verify.scan.path import PathObservation, look
@@ -64,7 +64,8 @@ def observe(
     made_of = layers(way[-1])
     inside = f"{way[-1].root.rstrip('/')}/{store[len(way[-1].point.rstrip('/')) :].lstrip('/')}"
     wanted = {base_name(task.path): task for task in tasks}
-    return _look_into(location, found, made_of, inside, wanted)
+    seen = _look_into(location, found, made_of, inside, wanted)
+    return replace(seen, unknown=(*seen.unknown, *unseen(way[-1]))) if made_of.upper is not None else seen
 
 
 def _foreign(store: str, way: list[Mount]) -> Iterable[Mount]:

@@ -13,6 +13,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ec_verify.observe.rights import lacking
+
 if TYPE_CHECKING:
     from ec_verify.observe.mounts import Mount
 
@@ -72,10 +74,16 @@ def reach(directory: str, inside: str) -> Path | None:
     return None
 
 
+def unseen(mount: Mount) -> tuple[str, ...]:
+    """Return what is not seen of the marks in the upper layer of *mount*: the kernel shows its own kind to few."""
+    gap = lacking("CAP_SYS_ADMIN") if "userxattr" not in mount.settings else ""
+    return (f"marks in the upper layer of {mount.point} other than whiteouts{gap}",) if gap else ()
+
+
 def mark_of(name: str, parent: int, status: os.stat_result) -> Mark | None:
     """Return which mark the entry *name* of the open directory *parent* in an upper layer carries.
 
-    Raises OSError. Reading the marks of the kernel's own kind (`trusted.`) needs root: others see none.
+    Raises OSError. Reading the marks of the kernel's own kind (`trusted.`) takes CAP_SYS_ADMIN: see `unseen`.
     """
     if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
         return "whiteout"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ec_verify.observe import maps, mounts
 from ec_verify.observe.places import read, said, text
+from ec_verify.observe.rights import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,6 +84,7 @@ class _Survey:
     elsewhere: int = 0
     unknown: int = 0
     unread: int = 0
+    unopened: set[str] = field(default_factory=set)
 
 
 def observe(places: HostPlaces) -> Processes:
@@ -100,10 +102,13 @@ def observe(places: HostPlaces) -> Processes:
         _look(survey, int(name), places.proc / name)
     gaps = []
     if survey.unread:
-        gaps.append(f"{survey.unread} processes could not be read")
+        gaps.append(f"{survey.unread} processes could not be read{lacking('CAP_SYS_PTRACE')}")
+    if survey.unopened:
+        # Without this a file that was put in a library's place would be taken for it, by its name.
+        gaps.append(f"{len(survey.unopened)} mapped files could not be opened{lacking('CAP_CHECKPOINT_RESTORE')}")
     if survey.unknown and places.own_kernel:
         # With another root, whose processes these are is not known either: nothing says that they are the machine's.
-        gaps.append(f"{survey.unknown} processes of other users could not be read")
+        gaps.append(f"{survey.unknown} processes of other users could not be read{lacking('CAP_SYS_PTRACE')}")
     return Processes(
         tuple(survey.images.values()), tuple(survey.mounts), survey.examined, survey.elsewhere, tuple(gaps)
     )
@@ -190,6 +195,9 @@ def _state(survey: _Survey, logical: str, handle: Path, identity: tuple[bytes, i
         if (known := survey.states.get(key)) is not None:
             return known
         status = handle.stat()
+    except PermissionError:
+        survey.unopened.add(logical)
+        return "same"
     except OSError:
         # It ended meanwhile, or this kernel shows no mapped files: nothing speaks against the name.
         return "same"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ec_closure.files import open_regular
 from ec_closure.policy import matches
 from ec_verify.observe.mounts import Mount, way_to
-from ec_verify.observe.overlay import layers, reach
+from ec_verify.observe.overlay import layers, reach, unseen
 from ec_verify.observe.running import store_path_behind
 from ec_verify.observe.upper import UpperEntry, UpperLayer, walk
 
@@ -47,7 +47,11 @@ def observe(location: StoreLocation, mounts: list[Mount]) -> UpperLayer:
         found = walk(upper, skip=lambda path: matches(path, skipped))
     except OSError as error:
         return UpperLayer(unknown=(f"the upper layer of the root, {directory}: {error.strerror}",))
-    return replace(found, entries=tuple(_compared(location, entry) for entry in found.entries))
+    return replace(
+        found,
+        entries=tuple(_compared(location, entry) for entry in found.entries),
+        unknown=(*found.unknown, *unseen(way[-1])),
+    )
 
 
 def _compared(location: StoreLocation, entry: UpperEntry) -> UpperEntry:
