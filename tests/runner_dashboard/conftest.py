@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 import structlog
@@ -174,3 +176,62 @@ def dashboard(serve: Callable[..., Any]) -> Iterator[Dashboard]:
 def machine() -> Machine:
     """Give a machine that nobody knows yet."""
     return Machine("runner-1", Release(1))
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+class Browser:
+    """Somebody with a cookie."""
+
+    def __init__(self, dashboard: Dashboard) -> None:
+        self.dashboard = dashboard
+        self.cookie = ""
+
+    def get(self, path: str) -> Any:
+        """Load a page."""
+        return self.dashboard.ask("GET", path, headers={"Cookie": self.cookie})
+
+    def send(self, path: str, fields: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Any:
+        """Send a form."""
+        sent = {**FORM, "Cookie": self.cookie, **(headers or {})}
+        return self.dashboard.ask("POST", path, urlencode(fields).encode(), headers=sent)
+
+    def sign_in(self, token: str, **fields: str) -> Any:
+        """Sign in, and keep the cookie."""
+        answer = self.send("/sign-in", {"token": token, **fields})
+        self.cookie = answer.headers.get("set-cookie", "").partition(";")[0]
+        return answer
+
+    def form_value(self, path: str) -> str:
+        """Return the value that forms of a page bring back."""
+        (value, *_) = re.findall(r'name="form_value" value="([^"]+)"', self.get(path).text)
+        return str(value)
+
+
+@pytest.fixture
+def browse() -> Callable[[Dashboard], Browser]:
+    """Give a function that returns a browser for a dashboard."""
+    return Browser
+
+
+@pytest.fixture
+def new_browser(dashboard: Dashboard) -> Callable[[], Browser]:
+    """Give a function that returns a browser without a cookie."""
+    return lambda: Browser(dashboard)
+
+
+@pytest.fixture
+def browser(dashboard: Dashboard, new_browser: Callable[[], Browser]) -> Browser:
+    """Give a browser in which an administrator signed in."""
+    found = new_browser()
+    assert found.sign_in(dashboard.admin).status == 303
+    return found
+
+
+@pytest.fixture(scope="module")
+def shared_dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+    """Give one dashboard to all tests of a module: they must not need it to be new."""
+    state = str(tmp_path_factory.mktemp("state"))
+    with served(Config(state_dir=state, server=ServerTable(port=0, grace=5)), Clock()) as found:
+        yield found

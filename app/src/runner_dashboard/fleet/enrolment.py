@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
 _BARE = re.compile(r"[0-9a-f]{64}")
+_PREFIX = bytes.fromhex("302a300506032b6570032100")
+"""What stands before the 32 bytes of an Ed25519 key in a SubjectPublicKeyInfo. Source: RFC 8410."""
 _MAX_NAME = 200
 _LISTED = 500
 
@@ -109,9 +111,9 @@ def tickets(connection: Connection) -> list[Row[tuple[object, ...]]]:
     return list(connection.execute(select(*columns).order_by(enrolments.c.made_at.desc()).limit(_LISTED)))
 
 
-def fingerprint(public_key: str) -> str:
-    """Return the key as people compare it: base64 of its 32 bytes."""
-    return base64.b64encode(bytes.fromhex(public_key)).decode()
+def key_line(public_key: str) -> str:
+    """Return the line between the first and the last of what `ec-verify key` prints for this key."""
+    return base64.b64encode(_PREFIX + bytes.fromhex(public_key)).decode()
 
 
 def _in_state(connection: Connection, node: str, *states: str) -> None:

@@ -75,10 +75,11 @@ def endpoint(spec: Spec, services: Services) -> Callable[[Request], Awaitable[Re
             response = await _refused(spec, services, request, busy, address)
         except EcError as error:
             response = await _refused(spec, services, request, MalformedError(str(error), hint=error.hint), address)
+        status = int(response.status_code)
         took = time.monotonic() - began
-        services.counters.add("requests", route=spec.name, status=str(response.status_code))
+        services.counters.add("requests", route=spec.name, status=str(status))
         services.counters.add("request_seconds", took, route=spec.name)
-        log.debug("answered", route=spec.name, status=response.status_code, seconds=round(took, 4), address=address)
+        log.debug("answered", route=spec.name, status=status, seconds=round(took, 4), address=address)
         return response
 
     return answer

@@ -7,5 +7,16 @@ from __future__ import annotations
 
 from runner_dashboard.web import node_api, ops_api
 from runner_dashboard.web.api import changing, reading
+from runner_dashboard.web.pages import changing as forms
+from runner_dashboard.web.pages import reading as pages
+from runner_dashboard.web.pages import sign_in
 
-ROUTES = (*ops_api.ROUTES, *node_api.ROUTES, *reading.ROUTES, *changing.ROUTES)
+ROUTES = (
+    *ops_api.ROUTES,
+    *node_api.ROUTES,
+    *sign_in.ROUTES,
+    *pages.ROUTES,
+    *forms.ROUTES,
+    *reading.ROUTES,
+    *changing.ROUTES,
+)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ec_closure.decoding import excerpt
+from runner_dashboard.fleet.enrolment import key_line
 from runner_dashboard.identity.roles import Role
 from runner_dashboard.web import static
 
@@ -82,6 +83,7 @@ def _environment() -> Environment:
         "machine_time": machine_time,
         "lasting": lasting,
         "store_name": store_name,
+        "key_line": key_line,
     }
     made.globals |= {
         "icon": static.address("icon.svg"),
