@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ("requirements.lock", "requirements-uv.lock")
+LOCKS = ("requirements.lock", "requirements-uv.lock", "app/requirements.lock", "app/requirements-build.lock")
 CONSTRAINTS = ROOT / "python" / "constraints.txt"
 PROJECTS = sorted([*(ROOT / "python").glob("*/pyproject.toml"), ROOT / "app" / "pyproject.toml"])
 

@@ -36,7 +36,7 @@ let
         "SSL_CERT_FILE=${cacert}/etc/ssl/certs/ca-bundle.crt"
         "TZDIR=${tzdata}/share/zoneinfo"
         # Inside a container, loopback is nobody's.
-        "RUNNER_DASHBOARD_HOST=0.0.0.0"
+        "RUNNER_DASHBOARD_SERVER_HOST=0.0.0.0"
       ];
       ExposedPorts."8080/tcp" = { };
       Volumes.${state} = { };

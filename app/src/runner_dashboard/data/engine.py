@@ -54,7 +54,7 @@ def connect(path: Path, *, writes: bool) -> Engine:
     def prepare(connection: Any, _record: object) -> None:
         # The driver's own idea of transactions would commit behind our back: we begin and end them ourselves.
         connection.isolation_level = None
-        pragmas = ["foreign_keys = ON", f"cache_size = -{_CACHE_KIB}", "trusted_schema = OFF"]
+        pragmas = ["foreign_keys = ON", f"cache_size = -{_CACHE_KIB}", "trusted_schema = OFF", "temp_store = MEMORY"]
         if writes:
             pragmas += ["journal_mode = WAL", "synchronous = FULL", f"journal_size_limit = {_JOURNAL_LIMIT}"]
         else:
