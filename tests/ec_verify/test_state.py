@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,7 +28,6 @@ from ec_verify.state import State, boot_id, write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 HOLD = """
 import sys
@@ -37,6 +37,12 @@ with State(Path(sys.argv[1])).lock():
     print("held", flush=True)
     sys.stdin.read()
 """
+
+
+def _in_the_queue(pid: int) -> bool:
+    """Tell whether a process waits for a lock. See proc_locks(5): an arrow marks who waits."""
+    locks = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and str(pid) in line.split() for line in locks)
 
 
 @pytest.fixture
@@ -148,6 +154,23 @@ class TestLock:
             first.kill()
         with state.lock():
             pass
+
+    def test_a_run_that_waits_has_its_turn_when_the_other_has_ended(self, state: State) -> None:
+        """It stands in the kernel's queue meanwhile, and takes nothing."""
+        waiting = HOLD.replace(".lock()", ".lock(wait=True)")
+        with state.lock():
+            second = subprocess.Popen(
+                [sys.executable, "-c", waiting, str(state.path)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+            )
+            while not _in_the_queue(second.pid):
+                assert second.poll() is None
+        with second:
+            assert second.stdout is not None
+            assert second.stdout.read() == b"held\n"
+
+        assert second.returncode == 0
 
     def test_the_directory_is_private(self, state: State) -> None:
         """Made for us alone."""

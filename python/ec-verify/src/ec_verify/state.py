@@ -40,12 +40,12 @@ class State:
         self.path = path
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, *, wait: bool = False) -> Iterator[None]:
         """Hold the directory for one run, without what runs left half-written that were killed.
 
-        Raises `StateError` when another run holds it.
+        With *wait*, until another run has ended, however long it takes; else raises `StateError` when one holds it.
         """
-        with _held(self.path / "lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with _held(self.path / "lock", fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB):
             for directory in (self.path, *(self.path / name for name in _ROOMS)):
                 try:
                     files.sweep(directory)

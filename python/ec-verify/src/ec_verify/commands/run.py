@@ -42,6 +42,9 @@ def run(
         bool, Parameter(help="Read every byte, also of what did not change since the last run.", negative=())
     ] = False,
     evidence: Path | None = None,
+    wait: Annotated[
+        bool, Parameter(help="When another run is under way, wait until it has ended.", negative=())
+    ] = False,
     common: Common = Common(),
     trust: Trust = Trust(),
     listing: Listing = Listing(),
@@ -63,11 +66,12 @@ def run(
         Also write the run's evidence bundle to this file.
     """
     settings = common.settings()
-    request = _request(level or settings.policy.level, trust, references=references, read_all=full_read)
-    started = datetime.now(UTC)
     give_way(settings)
     state = State(settings.config.state)
-    with state.lock():
+    with state.lock(wait=wait):
+        # The run begins here: metadata are judged by the time at which it looks, not at which it began to wait.
+        request = _request(level or settings.policy.level, trust, references=references, read_all=full_read)
+        started = datetime.now(UTC)
         dashboard = None if trust.offline or no_submit else Dashboard.of(settings.config.report)
         occasion = standing.of_report(settings.config, state, dashboard, offline=trust.offline, now=started)
         request = replace(request, standing=occasion.standing)
