@@ -14,6 +14,7 @@ let
     ];
   };
   modules = lib.mapAttrs (_: module) {
+    provision = ./provision.nix;
     runner = ./runner.nix;
     verify = ./verify.nix;
   };

@@ -53,6 +53,7 @@ in
     ];
 
     services.every-channel = {
+      provision.enable = lib.mkDefault true;
       verify.enable = lib.mkDefault true;
     };
 

@@ -1,0 +1,134 @@
+# A node's own data, applied at boot: what differs between nodes of one system. docs/node-data.md says what and from where.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.services.every-channel.provision;
+  directory = "/run/every-channel";
+in
+{
+  options.services.every-channel.provision = {
+    enable = lib.mkEnableOption "reading this node's own data at boot: name, SSH keys of root, dashboard and broadcasts. Whoever can write them decides who is root here";
+
+    package = lib.mkPackageOption pkgs "ec-provision" { };
+
+    group = mkOption {
+      type = types.strMatching "[a-z_][a-z0-9_-]{0,30}";
+      default = "ec-broadcasts";
+      description = ''
+        The group that may read {file}`/run/every-channel/broadcasts`, and is made for this. Descriptions of broadcasts may
+        hold keys of services elsewhere: only who publishes should be a member.
+      '';
+    };
+
+    deadline = mkOption {
+      type = types.ints.between 1 3600;
+      default = 90;
+      example = 300;
+      description = ''
+        Seconds to wait for the address of the kernel parameter `ec.node`, the network's start included. SSH, the verifier
+        and broadcasts wait, too; afterwards the unit fails, and the node comes up without its data.
+      '';
+    };
+
+    partition = mkOption {
+      type = types.bool;
+      default = true;
+      description = ''
+        Whether a file system labelled `EC-NODE` is looked at. Whoever can plug in a disk decides who is root: turn it off
+        where machines stand in the open and get their data elsewhere.
+      '';
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    environment.systemPackages = [ cfg.package ];
+    users.groups.${cfg.group} = { };
+
+    # Beside what the system itself says, of which CI knows.
+    services.openssh.authorizedKeysFiles = [ "${directory}/ssh/%u" ];
+
+    systemd.tmpfiles.settings."10-ec-provision" = {
+      ${directory}.d = {
+        user = "root";
+        group = "root";
+        mode = "0755";
+      };
+      "/var/lib/every-channel".d = {
+        user = "root";
+        group = "root";
+        mode = "0700";
+      };
+    };
+
+    systemd.services.ec-provision = {
+      description = "Apply this node's own data";
+      documentation = [ "man:ec-provision(1)" ];
+      wantedBy = [ "multi-user.target" ];
+      # No network-online.target: only where there is an address to fetch does the program wait for the network.
+      before = [
+        "sshd.service"
+        "sshd.socket"
+        "timers.target"
+      ];
+      serviceConfig = {
+        Type = "oneshot";
+        RemainAfterExit = true;
+        ExecStart = "${lib.getExe cfg.package} apply --group ${cfg.group} --deadline ${toString cfg.deadline}";
+        TimeoutStartSec = cfg.deadline + 60;
+        ImportCredential = "node.toml";
+
+        # The host name, files of others on a stick, and the group of broadcasts
+        CapabilityBoundingSet = [
+          "CAP_SYS_ADMIN"
+          "CAP_DAC_READ_SEARCH"
+          "CAP_CHOWN"
+        ];
+        ReadWritePaths = [ directory ];
+        UMask = "0077";
+        NoNewPrivileges = true;
+        KeyringMode = "private";
+        LockPersonality = true;
+        MemoryDenyWriteExecute = true;
+        PrivateTmp = true;
+        ProtectClock = true;
+        ProtectControlGroups = true;
+        ProtectHome = true;
+        ProtectKernelLogs = true;
+        ProtectKernelModules = true;
+        ProtectKernelTunables = true;
+        ProtectProc = "invisible";
+        ProtectSystem = "strict";
+        RemoveIPC = true;
+        RestrictAddressFamilies = [
+          "AF_INET"
+          "AF_INET6"
+          "AF_NETLINK"
+          "AF_UNIX"
+        ];
+        RestrictNamespaces = true;
+        RestrictRealtime = true;
+        RestrictSUIDSGID = true;
+        SystemCallArchitectures = "native";
+        SystemCallFilter = [
+          "@system-service"
+          "~@privileged"
+          "~@resources"
+          "@chown"
+          "sethostname"
+        ];
+        SystemCallErrorNumber = "EPERM";
+      }
+      // lib.optionalAttrs cfg.partition {
+        # What was plugged in has been noticed by then; what comes later needs `systemctl restart ec-provision`.
+        ExecStartPre = "-+${config.systemd.package}/bin/udevadm settle --timeout=5";
+        # In the unit's own namespace, and nowhere if there is no such disk: nobody waits for one.
+        MountImages = "-/dev/disk/by-label/EC-NODE:/run/ec-node-partition:root:ro,nosuid,nodev,noexec";
+      };
+    };
+  };
+}
