@@ -1,3 +1,6 @@
+"""A node.toml to start from. A module and no file of data, so that it is wherever the program is."""
+
+TEXT = """\
 # The data of one node. Check it with `ec-provision check FILE`, then put it into one of these places; the first
 # that has one counts:
 #   1. the systemd credential `node.toml`
@@ -25,3 +28,4 @@ ssh_keys = [
 #[[broadcast]]
 #name = "channel-4"
 #input = "hdhomerun://10A1B2C3/4.1"
+"""
