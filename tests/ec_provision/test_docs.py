@@ -10,7 +10,8 @@ import pytest
 
 from ec_closure import node_config
 from ec_closure.node_config import DashboardTable, NodeConfig
-from ec_provision import command_line, fetch, sources, state, tree
+from ec_provision import command_line, sources, state, tree
+from ec_provision.commands import apply
 
 TEXT = (Path(__file__).parents[2] / "docs/node-data.md").read_text()
 SECTIONS = {match[1]: match[2] for match in re.finditer(r"^#+ (.+?)\n(.*?)(?=^#+ |\Z)", TEXT, re.DOTALL | re.MULTILINE)}
@@ -47,7 +48,7 @@ def test_places_and_figures_are_those_of_the_code() -> None:
 
     assert len(node_config.SOURCES) == len(headings)
     assert all(name in heading for name, heading in zip(names, headings, strict=True))
-    assert f"{fetch.DEADLINE:g} seconds, at most {node_config.MAX_BYTES >> 10} KiB" in TEXT
+    assert f"{apply.DEADLINE:g} seconds, at most {node_config.MAX_BYTES >> 10} KiB" in TEXT
     assert {f"`{command_line.ADDRESS}=https://…`", f"`{command_line.PIN}=HEX`"} <= set(re.findall(r"`[^`\n]+`", TEXT))
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from ec_provision.command_line import Address
 
-DEADLINE = 90.0
 _READ_TIMEOUT = 15.0
 _MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -39,7 +38,7 @@ class _LateError(Exception):
     """The deadline passed."""
 
 
-def fetch(address: Address, *, limit: int, deadline: float = DEADLINE) -> bytes:
+def fetch(address: Address, *, limit: int, deadline: float) -> bytes:
     """Return what *address* holds, at most *limit* bytes, within *deadline* seconds. Call it in the main thread.
 
     Asks again as long as there is time: links come up, names get resolved and clocks get set while a node boots.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import grp
 import sys
 from pathlib import Path
@@ -16,11 +15,12 @@ from ec_closure.node_config import MAX_BYTES
 from ec_provision import logs, sources
 from ec_provision.apply import HostName
 from ec_provision.apply import apply as carry_out
+from ec_provision.command_line import Address
 from ec_provision.commands.words import summary
 from ec_provision.errors import ApplyError
-from ec_provision.fetch import DEADLINE, fetch
 from ec_provision.sources import Places
 
+DEADLINE = 90.0
 _MAX_DEADLINE = 3600.0
 
 
@@ -42,7 +42,13 @@ def apply(
     if not 0 < deadline <= _MAX_DEADLINE:
         raise UsageError(f"--deadline {deadline:g} is not between 0 and {_MAX_DEADLINE:g} seconds")
     gid = _group(group)
-    found = sources.find(Places.of_environment(root), functools.partial(fetch, limit=MAX_BYTES, deadline=deadline))
+
+    def fetch(address: Address) -> bytes:
+        from ec_provision.fetch import fetch
+
+        return fetch(address, limit=MAX_BYTES, deadline=deadline)
+
+    found = sources.find(Places.of_environment(root), fetch)
     running = root.resolve() == Path("/")
     told, changed = carry_out(found, root=root, group=gid, host_name=HostName() if running else None)
     if json:
