@@ -26,7 +26,7 @@ from ec_fetch.origin import check_address
 from ec_fetch.replay import Stored, Verified, replay
 from ec_fetch.state import StateDirectory
 from ec_fetch.strict import StrictFetcher
-from ec_fetch.targets import ClosureTarget, choose, closures, sha256_of
+from ec_fetch.targets import Asset, ClosureTarget, assets, choose, closures, sha256_of
 from ec_fetch.token import read_token
 from ec_fetch.translate import translated
 from ec_fetch.trusted import TrustedState, describe
@@ -52,7 +52,8 @@ class TrustSettings:
     *metadata_base* and *target_base* are addresses (``file://``, ``http://``, ``https://``) of the directories
     ``…/releases/download/trust/`` and ``…/releases/download/``. *root* is the pinned root's bytes. The token goes to
     the origin of *metadata_base* only. *proxy* is an address; the environment's proxies are not used. *ca_file*
-    replaces the system's certificate authorities. *deadline* in seconds, *min_speed* in bytes per second.
+    replaces the system's certificate authorities. *deadline* in seconds, *min_speed* in bytes per second. Downloads
+    that are not verified yet lie in *scratch*, without a name; None for the system's temporary directory.
     *kept_targets* are how many downloaded targets are kept, the newest.
     """
 
@@ -66,6 +67,7 @@ class TrustSettings:
     deadline: float = 120.0
     min_speed: int = 1024
     kept_targets: int = 16
+    scratch: Path | None = None
 
 
 class TrustClient:
@@ -169,6 +171,11 @@ class TrustClient:
             raise UsageError("refresh(), adopt() or offline() comes first")
         return list(self._closures)
 
+    def assets(self) -> list[Asset]:
+        """Return every published file that the trusted targets describe, manifests included, by name."""
+        self.closures()
+        return assets(self._targets)
+
     @property
     def metadata(self) -> dict[str, bytes]:
         """The verified metadata files by name, from which `replay` gives the same state; empty before the first."""
@@ -262,6 +269,7 @@ class TrustClient:
                 ca_file=settings.ca_file,
                 deadline=settings.deadline,
                 min_speed=settings.min_speed,
+                scratch=settings.scratch,
             )
         return self._inner
 

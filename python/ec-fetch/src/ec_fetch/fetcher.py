@@ -54,7 +54,8 @@ class ReleaseFetcher(FetcherInterface):
     *token* is sent as ``Authorization: token …`` to *token_origin* (an address; its scheme, host and
     port count) and to nobody else. *deadline* (seconds) covers a whole download with its retries and
     redirects; where the length is signed, the time that *min_speed* (bytes per second) grants for it
-    is added. *ca_file* replaces the system's certificate authorities. *transport* replaces the network in tests.
+    is added. *ca_file* replaces the system's certificate authorities. What is downloaded lies in *scratch*, without a
+    name, until it is verified. *transport* replaces the network in tests.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class ReleaseFetcher(FetcherInterface):
         ca_file: Path | None = None,
         deadline: float = 120.0,
         min_speed: int = 1024,
+        scratch: Path | None = None,
         window: float = WINDOW,
         clock: Callable[[], float] = time.monotonic,
         transport: httpx2.BaseTransport | None = None,
@@ -74,6 +76,7 @@ class ReleaseFetcher(FetcherInterface):
         self._token_origin = origin_of(token_origin) if token_origin else None
         self._deadline = deadline
         self._min_speed = min_speed
+        self._scratch = scratch
         self._window = window
         self._clock = clock
         self._proxy = proxy
@@ -91,7 +94,7 @@ class ReleaseFetcher(FetcherInterface):
     def download_file(self, url: str, max_length: int) -> Iterator[IO[bytes]]:
         """Yield a temporary file with what *url* holds, at most *max_length* bytes; asks again where that may help."""
         budget = self._budget(self._deadline + max_length / max(1, self._min_speed))
-        with tempfile.TemporaryFile() as file:
+        with tempfile.TemporaryFile(dir=self._scratch) as file:
             for attempt in self._attempts(url):
                 with attempt:
                     file.seek(0)

@@ -42,6 +42,17 @@ class ClosureTarget:
     specialisations: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Asset:
+    """Any published file. *name* is ``<tag>/<asset>``; *length* in bytes, *sha256* in hexadecimal."""
+
+    name: str
+    tag: str
+    asset: str
+    sha256: str
+    length: int
+
+
 class _Custom(msgspec.Struct, frozen=True):
     """`custom` of a closure target. Unknown fields are left to later versions."""
 
@@ -71,6 +82,16 @@ def closures(targets: Targets) -> list[ClosureTarget]:
         for name, target in sorted(targets.targets.items())
         if isinstance(target.custom, dict) and "toplevel" in target.custom
     ]
+
+
+def assets(targets: Mapping[str, TargetFile]) -> list[Asset]:
+    """Return every published file that *targets* describe, by name. Raises `MetadataError` for one without its form."""
+    found = []
+    for name, target in sorted(targets.items()):
+        sha256 = sha256_of(name, target)  # looks at the name, too
+        tag, _, asset = name.partition("/")
+        found.append(Asset(name, tag, asset, sha256, target.length))
+    return found
 
 
 def standing(targets: Targets, known: Iterable[ClosureTarget]) -> Standing:

@@ -1,0 +1,1 @@
+"""One module a subcommand: read options, call what does the work, print the result."""

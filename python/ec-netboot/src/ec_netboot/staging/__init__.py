@@ -1,0 +1,1 @@
+"""Staging: from a signed release, or a local archive with a known digest, to a directory that may be served."""
