@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 import zstandard
 
 from ec_closure import manifest
@@ -27,7 +28,7 @@ from ec_release.trust.standing import raise_minimum, withdraw
 from ec_release.trust.update import Signing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from ec_netboot.config import Config
@@ -211,6 +212,13 @@ def sha256(data: bytes) -> str:
 def _no_flushing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave flushing to the disk out: it takes long on a busy machine, and only a power cut would show it."""
     monkeypatch.setattr("os.fsync", bool)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """Undo what a command of ours configured: its standard error is gone when the test is over."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

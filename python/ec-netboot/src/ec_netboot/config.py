@@ -24,6 +24,7 @@ _MAX_FILENAME = 127  # what a DHCP packet's field for the boot file holds, witho
 # `(?!\n)`: Python's `$` also matches before a last newline.
 Absolute = Annotated[str, msgspec.Meta(pattern=r"^/[^\x00-\x1f\x7f]*$(?!\n)")]
 AbsoluteOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(/[^\x00-\x1f\x7f]*)?$(?!\n)")]
+Plain = Annotated[str, msgspec.Meta(pattern=r"^/[A-Za-z0-9._/-]*$(?!\n)")]
 Url = Annotated[str, msgspec.Meta(pattern=r"^(https?|file)://[^\s\x00-\x1f\x7f]+/$(?!\n)")]
 UrlOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(https?://[A-Za-z0-9.\[\]:_/~-]+/)?$(?!\n)")]
 ProxyOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(https?://[^\s\x00-\x1f\x7f]+)?$(?!\n)")]
@@ -114,7 +115,7 @@ class Config(Table, frozen=True, kw_only=True):
 
     schema: Literal["ec-runner.netboot.v1"] = "ec-runner.netboot.v1"
     state_dir: Absolute = "/var/lib/ec-netboot"
-    runtime_dir: Absolute = "/run/ec-netboot"
+    runtime_dir: Plain = "/run/ec-netboot"
     platforms: tuple[Platform, ...] = ("x86_64",)
     keep: Annotated[int, msgspec.Meta(ge=2, le=100)] = 3
     user: User = ""
@@ -129,6 +130,11 @@ class Config(Table, frozen=True, kw_only=True):
     def state(self) -> Path:
         """The boot server's own state directory."""
         return Path(self.state_dir)
+
+    @property
+    def runtime(self) -> Path:
+        """Where files lie that are made at every start: what TFTP serves, and dnsmasq's configuration."""
+        return Path(self.runtime_dir)
 
     @property
     def base(self) -> str:
