@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ec_closure.report import MAX_LISTED
 from ec_verify.observe.boot import Boot, BootEntry, BootFile
 from ec_verify.observe.boot_files import Loaded
 from ec_verify.observe.boot_system import BootSystem, StoredFile
@@ -210,6 +211,26 @@ def test_units_weigh_by_where_they_lie_and_what_they_say(
     programs = tuple(Program(value, value) for key, value in settings if key == "ExecStart")
 
     assert found == weights(scene, units=Units((UnitFile(f"/run/systemd/{path}", place, settings, programs),)))
+
+
+def test_a_thousand_small_things_hide_no_great_one(scene: Scene) -> None:
+    """What users run and leave is told after what root runs and what the system's /etc lost."""
+    images = [
+        Image(f"/srv/{number}", "outside", program=True, store_path=None, process=7, name="x")
+        for number in range(MAX_LISTED)
+    ]
+    entries = [EtcEntry(f"a{number}", "stray", "a file") for number in range(MAX_LISTED)]
+    root = Image("/srv/evil", "outside", program=True, store_path=None, process=8, name="x", root=True)
+    found = scene.observe(
+        host=Host(processes=Processes((*images, root)), etc=Etc((*entries, EtcEntry("fstab", "shadowed", "a file"))))
+    ).judge()
+
+    assert {("EV311", "/etc/fstab"), ("EV315", "/srv/evil")} == {
+        (one.code, one.path) for one in found.findings if one.severity == "fail"
+    }
+    assert ["1 more entries of /etc depart from the system's"] == [
+        one.message for one in found.findings if one.code == "EV312" and one.path is None
+    ]
 
 
 def test_policy_weighs_what_it_names(scene: Scene) -> None:

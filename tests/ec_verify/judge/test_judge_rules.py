@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ec_verify.observe.rules import Kind
 
+ROOT = 'ACTION=="add|change", SUBSYSTEM=="block", ENV{MAJOR}=="254", ENV{MINOR}=="1", SYMLINK+="root"'
 NODES = "c! /dev/fuse 0600 - - - 10:229\nd /dev/net 0755 - - -\nc! /dev/net/tun 0600 - - - 10:200\n"
 
 
@@ -26,7 +27,9 @@ NODES = "c! /dev/fuse 0600 - - - 10:229\nd /dev/net 0755 - - -\nc! /dev/net/tun 
         ("udev", 'IMPORT {program}="/evil"', "fail"),
         ("udev", 'TAG+="systemd", ENV{SYSTEMD_WANTS}+="evil.service"', "fail"),
         ("udev", 'KERNEL=="sda", MODE="0666"', "warn"),
-        ("udev", '# RUN+="/evil"', "warn"),
+        ("udev", f"{ROOT}\n", None),
+        ("udev", f'{ROOT}\n{ROOT}, MODE="0666"\n', "warn"),
+        ("udev", '# nothing\nLABEL="x" # RUN+="/evil"', "fail"),
         ("modprobe", "install usb_storage /evil", "fail"),
         ("modprobe", "options a \\\nb\n\tremove\tx /evil", "fail"),
         ("modprobe", "options a install=1", "warn"),

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ec_closure.policy import matches
-from ec_closure.report import MAX_LISTED
+from ec_verify.judge.gravest import gravest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -186,8 +186,7 @@ def _others(case: Case, boot: Boot) -> Iterable[Finding]:
             programs.append((file, below in extras or matches(below, _LEFT) or (grub and matches(below, _GRUB))))
         elif not file.executable:
             plain_files.append(file.path)
-    for file, explained in programs[:MAX_LISTED]:
-        yield _program(case, file, explained=explained)
+    yield from gravest(_program(case, file, explained=explained) for file, explained in programs)
     if plain_files:
         message = f"{len(plain_files)} files that no boot entry names, the first {plain_files[0]}"
         yield case.weaker("EV309", "info", message, plain_files[0])

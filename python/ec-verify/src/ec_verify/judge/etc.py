@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ec_closure.policy import matches
 from ec_closure.report import MAX_LISTED
+from ec_verify.judge.gravest import gravest
 from ec_verify.observe.preload import FILES
 
 if TYPE_CHECKING:
@@ -40,16 +41,11 @@ def judge_etc(case: Case) -> Iterable[Finding]:
         return
     allowed = (*MUTABLE, *case.policy.allowed_etc)
     entries = [one for one in host.etc.entries if not matches(one.name, allowed)]
-    listed = 0
-    for entry in entries:
-        # What is preloaded has a finding of its own.
-        if entry.departure == "stray" and entry.name in _PRELOADS:
-            continue
-        listed += 1
-        if listed > MAX_LISTED:
-            yield case.finding("EV312", f"{len(entries) - MAX_LISTED} more entries of /etc depart from the system's")
-            return
-        yield _entry(case, entry)
+    # What is preloaded has a finding of its own.
+    others = [one for one in entries if not (one.departure == "stray" and one.name in _PRELOADS)]
+    yield from gravest(_entry(case, entry) for entry in others)
+    if len(others) > MAX_LISTED:
+        yield case.finding("EV312", f"{len(others) - MAX_LISTED} more entries of /etc depart from the system's")
 
 
 def _entry(case: Case, entry: EtcEntry) -> Finding:

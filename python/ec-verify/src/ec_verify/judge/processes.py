@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ec_closure.policy import matches
 from ec_closure.report import MAX_LISTED
+from ec_verify.judge.gravest import gravest
 from ec_verify.location import base_name
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def judge_processes(case: Case) -> Iterable[Finding]:
     manifests = [one for one in (case.manifest, *case.trust.others) if one is not None]
     listed = frozenset(record.path for one in manifests for record in (*one.paths, *one.contents))
     findings = [finding for image in host.processes.images for finding in _image(case, image, listed)]
-    yield from findings[:MAX_LISTED]
+    yield from gravest(findings)
     for process, name, mount in host.processes.mounts[:MAX_LISTED]:
         message = f"process {process} ({name}) sees {mount.kind} ({mount.source}) mounted over {mount.point}"
         yield case.finding("EV303", message, mount.point)

@@ -25,8 +25,14 @@ _RUNS: dict[Kind, re.Pattern[str]] = {
     "polkit": re.compile(r"."),
     "dbus": re.compile(r"Exec\s*="),
 }
-# What kmod leaves at every boot: nodes of devices whose modules are loaded when they are opened.
-_NODES = re.compile(r"""["']?[cbd][-+!=~^$?]*["']?\s+["']?/dev/(?!.*\.\.)\S+.*""")
+# What every boot leaves: kmod's nodes of devices whose modules are loaded when they are opened; and a name for the root
+# file system's device, by the first stage of NixOS.
+_QUIET: dict[Kind, re.Pattern[str]] = {
+    "tmpfiles": re.compile(r"""["']?[cbd][-+!=~^$?]*["']?\s+["']?/dev/(?!.*\.\.)\S+.*"""),
+    "udev": re.compile(
+        r'ACTION=="add\|change", SUBSYSTEM=="block", ENV\{MAJOR\}=="\d+", ENV\{MINOR\}=="\d+", SYMLINK\+="root"'
+    ),
+}
 
 
 def judge_rules(case: Case) -> Iterable[Finding]:
@@ -54,5 +60,5 @@ def _rules(case: Case, file: RuleFile) -> Iterable[Finding]:
         yield case.weaker("EV320", "warn", f"{file.path} is somebody's link to {file.target}", file.path)
     elif file.kind == "extension":
         yield case.weaker("EV320", "warn", f"{file.path} may be laid over /usr or /etc", file.path)
-    elif not (file.kind == "tmpfiles" and all(_NODES.fullmatch(line) for line in file.lines)):
+    elif not (file.kind in _QUIET and all(_QUIET[file.kind].fullmatch(line) for line in file.lines)):
         yield case.weaker("EV320", "warn", f"{file.path} comes from outside the store", file.path)
