@@ -89,6 +89,12 @@ def test_one_more_initial_ram_disk_fails(scene: Scene, names: type[Names]) -> No
     assert [("EV307", "fail")] == weights(scene, boot=booting(names, initrds=more))
 
 
+def test_an_entry_that_starts_a_program_starts_no_system(scene: Scene, names: type[Names]) -> None:
+    """Whatever kernel and init it names besides."""
+    assert [("EV308", "fail")] == weights(scene, boot=booting(names, program="/evil.efi", next=True))
+    assert [("EV308", "info")] == weights(scene, boot=booting(names, program="/evil.efi"))
+
+
 def test_a_program_that_a_known_system_holds_is_no_stranger(scene: Scene) -> None:
     """Whatever name it has."""
     program = BootFile("/boot/EFI/BOOT/BOOTX64.EFI", 1, "loader", executable=True)

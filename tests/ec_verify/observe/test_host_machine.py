@@ -158,6 +158,46 @@ def test_an_entry_whose_files_are_gone_says_so(machine: Machine) -> None:
     ]
 
 
+def test_a_menu_without_end_is_a_gap(machine: Machine) -> None:
+    """And as much of it is read as anybody has."""
+    machine.write("/boot/grub/grub.cfg", f"menuentry a {{ linux /k\ninitrd {'i ' * 100} }}\n" * 6000)
+    seen = boot.observe(machine.places, [])
+
+    assert ("/boot: more than 5000 entries, or 50 initial RAM disks in one",) == seen.gaps
+    assert (5000, 50) == (len(seen.entries), len(seen.entries[0].initrds))
+
+
+def test_the_section_of_an_image_is_no_file_of_that_name(machine: Machine) -> None:
+    """A file may be called as sections are called here."""
+    machine.write("/boot/a.efi", "MZ")
+    machine.write("/boot/a.efi:.linux", "evil")
+    machine.write("/boot/loader/entries/b.conf", f"linux /a.efi:.linux\noptions init={SYSTEM}/init\n")
+    (entry,) = boot.observe(machine.places, []).entries
+
+    assert entry.kernel is not None
+    assert ("/boot/a.efi:.linux", 4) == (entry.kernel.path, entry.kernel.size)
+
+
+def test_an_image_whose_kernel_is_not_found_is_a_program_of_its_own(machine: Machine) -> None:
+    """Firmware starts it all the same."""
+    machine.write("/boot/EFI/Linux/evil.efi", "MZ evil")
+    seen = boot.observe(machine.places, [])
+
+    assert [("/boot/EFI/Linux/evil.efi", None, True)] == [(one.program, one.kernel, one.next) for one in seen.entries]
+    assert ["/boot/EFI/Linux/evil.efi"] == [one.path for one in seen.others if one.executable]
+
+
+def test_a_kernel_that_never_ends_is_not_waited_for(machine: Machine) -> None:
+    """What a system calls its kernel may be a pipe, or a device."""
+    os.mkfifo(machine.path("/srv/pipe"))
+    machine.link(f"{SYSTEM}/kernel", "/srv/pipe")
+    machine.link(f"{SYSTEM}/initrd", "/dev/zero")
+    machine.entry()
+    stored = boot.observe(machine.places, []).systems[SYSTEM]
+
+    assert (None, None) == (stored.kernel, stored.initrd)
+
+
 def test_programs_that_no_entry_names_are_listed_as_such(machine: Machine) -> None:
     """A program is told by its first bytes, not by its name."""
     machine.entry()

@@ -67,23 +67,133 @@ def test_an_entry_of_systemd_boot_is_read() -> None:
 
 def test_entries_of_grub_are_read_with_their_drives_gone() -> None:
     """Also those of a hypervisor, whose kernel is a module."""
-    entries, default = grub.parse(GRUB)
+    entries = grub.parse(GRUB)
 
-    assert "1" == default
     assert [
-        ("NixOS", "/kernels/k-bzImage", ("/kernels/i-initrd", "/kernels/x-secrets")),
-        ("Xen", "/kernels/k", ("/kernels/xen.gz", "/kernels/i")),
-        ("other", None, ()),
-    ] == [(one.name, one.kernel, one.initrds) for one in entries]
-    assert ("init=/nix/store/x/init", "dyndbg=file a +p") == entries[0].options
+        ("NixOS", "/kernels/k-bzImage", ("/kernels/i-initrd", "/kernels/x-secrets"), False),
+        ("Xen", "/kernels/k", ("/kernels/xen.gz", "/kernels/i"), True),
+        ("other", None, (), False),
+    ] == [(one.name, one.kernel, one.initrds, is_next) for one, is_next in entries]
+    assert ("init=/nix/store/x/init", "dyndbg=file a +p") == entries[0][0].options
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "linux ($drive1)/evil init=/x",
+        "\tlinux\t/evil init=/x",
+        "true; linux /evil init=/x",
+        "true && linux /evil init=/x",
+        "if true; then linux /evil init=/x; fi",
+        "if linux /evil init=/x",
+        "l\"in\"ux '/evil' init=/x",
+        "li\\\nnux /evil init=/x",
+        "\\l\\i\\n\\u\\x /ev\\il init=/x",
+        "function f {linux /evil init=/x\n}",
+        "set x='\n';linux /evil init=/x",
+        'linux "/evil" init=/x # comment',
+    ],
+)
+def test_a_kernel_is_found_wherever_grub_may_load_it(command: str) -> None:
+    """GRUB's language is a shell: quotes, escapes, blocks, and several commands in a line."""
+    (entry, is_next) = grub.parse(f"menuentry a {{\n{command}\n}}\nmenuentry b {{\n}}\n")[0]
+
+    assert ("/evil", ("init=/x",), True) == (entry.kernel, entry.options, is_next)
+
+
+@pytest.mark.parametrize(
+    "command", ["chainloader /evil", "source /evil", ". /evil", "configfile (hd0)/evil", "eval /evil"]
+)
+def test_what_reads_or_starts_something_else_is_an_entry_of_its_own(command: str) -> None:
+    """Also behind a kernel that is as it should be."""
+    found = grub.parse(f"menuentry a {{\nlinux /good init=/x\n{command}\n}}\n")
+
+    assert [("/good", None, True), (None, "/evil", True)] == [(one.kernel, one.program, next_) for one, next_ in found]
+
+
+@pytest.mark.parametrize(
+    ("said", "chosen"),
+    [
+        ("", ["a"]),
+        ("set default=0", ["a"]),
+        ('set default="1"', ["b", "c"]),
+        ('set default="1>0"', ["b"]),
+        ("set default='1>1'", ["c"]),
+        ("set default=c", ["c"]),
+        ("set default=the-d", ["d"]),
+        ("set default=2\nset default=${saved_entry}", ["d"]),
+    ],
+)
+def test_the_menu_that_grub_starts_next_is_found_by_number_name_and_id(said: str, chosen: list[str]) -> None:
+    """Menus in menus count for themselves."""
+    menu = "menuentry {0} --class x --id the-{0} {{ linux /{0} }}\n"
+    config = f"{said}\n{menu.format('a')}submenu s {{\n{menu.format('b')}{menu.format('c')}}}\n{menu.format('d')}"
+
+    assert chosen == [one.name for one, is_next in grub.parse(config) if is_next]
+
+
+def test_what_grub_loads_outside_any_menu_may_be_started() -> None:
+    """And what it calls by a variable may be anything."""
+    found = grub.parse("linux /a\n$x /b\nset y=$x\n# linux /c\n")
+
+    assert [("/a", None, True), (None, "$x", True)] == [(one.kernel, one.program, is_next) for one, is_next in found]
 
 
 def test_entries_of_extlinux_are_resolved_from_their_directory() -> None:
     """U-Boot reads paths relative to the file."""
-    entries, default = extlinux.parse(EXTLINUX, "extlinux")
+    entries, defaults = extlinux.parse(EXTLINUX, "extlinux")
 
-    assert "nixos-default" == default
+    assert {"nixos-default"} == defaults
     assert [("/nixos/k", ("/nixos/i",)), ("/k1", ())] == [(one.kernel, one.initrds) for one in entries]
+
+
+@pytest.mark.parametrize(
+    ("more", "chosen", "program"),
+    [
+        ("LABEL evil\nMENU DEFAULT\nLINUX /evil\n", {"nixos-default", "evil"}, None),
+        ("DEFAULT evil\nLABEL evil\nLINUX /evil\n", {"nixos-default", "evil"}, None),
+        ("INCLUDE /evil.conf\n", {"nixos-default", "include /evil.conf"}, "/evil.conf"),
+        ("menu include evil.conf\n", {"nixos-default", "include /extlinux/evil.conf"}, "/extlinux/evil.conf"),
+    ],
+)
+def test_whatever_may_be_the_default_of_extlinux_is_told(more: str, chosen: set[str], program: str | None) -> None:
+    """A label may say so itself, and an included file may say anything."""
+    entries, defaults = extlinux.parse(EXTLINUX + more, "extlinux")
+
+    assert (chosen, program) == (defaults, entries[-1].program)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "linux /evil",
+        "title x\rlinux /evil",
+        "linux /good\n" * 20_000 + "linux /evil",
+        "linux /evil\nLINUX /good",
+        "linux /evil\nlinux\f/good",
+        "linux /evil\nlinux",
+        "linux /evil\n\0\nlinux /good",
+        "linux /evil\n# linux /good",
+        '\tlinux\t"/evil" ',
+    ],
+)
+def test_an_entry_is_read_as_systemd_boot_reads_it(text: str) -> None:
+    """Keys have one case; line ends, blanks and the end of a file are not what they look like."""
+    assert "/evil" == loader_entry.parse("a.conf", text).kernel
+
+
+def test_an_entry_that_starts_a_program_beside_its_kernel_says_so() -> None:
+    """Some releases start the one that comes last."""
+    entry = loader_entry.parse("a.conf", "linux /good\noptions init=/x\nefi /evil.efi\n")
+
+    assert ("/good", "/evil.efi") == (entry.kernel, entry.program)
+
+
+def test_sections_of_an_image_that_come_twice_are_none() -> None:
+    """Loaders differ in which of them they take."""
+    data = image((".linux", b"good"), (".cmdline", b"words"), (".linux", b"evil"))
+
+    assert {".cmdline"} == pe.unique(pe.sections(data)).keys()
 
 
 @given(garbage)

@@ -71,7 +71,7 @@ def _entry(
     label = f"the boot entry {entry.name}"
     if entry.kernel is None and entry.program is None:
         return
-    if entry.init is None:
+    if entry.init is None or entry.program is not None:
         what = f"{label} starts {entry.program or (entry.kernel.path if entry.kernel else '')}, which is no system"
         if entry.next:
             yield case.finding("EV308", f"{what}, and is started next", entry.file)

@@ -14,6 +14,7 @@ import stat
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO
 
+from ec_closure.files import open_regular
 from ec_verify.observe import extlinux, grub, loader_entry, pe
 from ec_verify.observe.boot_files import MAX_FILE, Loaded, hashed, load, walk
 from ec_verify.observe.boot_system import BootSystem, look_at_system
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ec_verify.observe.places import HostPlaces
 
 _MAX_CONFIG = 8 << 20
+_MAX_ENTRIES = 5000
+_MAX_INITRDS = 50
 _VARIABLES = "firmware/efi/efivars"
 _LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 _MAX_VARIABLE = 64 << 10
@@ -90,12 +93,14 @@ def observe(places: HostPlaces, known: Iterable[str]) -> Boot:
     systems: dict[str, BootSystem] = {}
     for base in bases:
         walked = dict(walk(places, base, set(bases) - {base}, gaps))
-        found = _entries(places, base, walked, gaps)
+        found = _bounded(base, _entries(places, base, walked, gaps), gaps)
         named: set[str] = set()
         for file, entry, is_next in found:
             made = _entry(places, base, file, entry, systems, cache, gaps)
             entries.append(replace(made, next=is_next))
-            named |= {file} | {one.path for one in (made.kernel, *made.initrds) if one is not None}
+            # An image without a kernel that can be found is looked at as any other program is.
+            named |= {file} if entry.program != file else set()
+            named |= {one.path for one in (made.kernel, *made.initrds) if one is not None}
             named |= {f"{base}/{path.lstrip('/')}" for path in (entry.device_tree, entry.program) if path}
         folded = {path.casefold() for path in named}
         others += [
@@ -105,6 +110,18 @@ def observe(places: HostPlaces, known: Iterable[str]) -> Boot:
         ]
     loaders = frozenset(digest for system in sorted(set(known)) for digest in _loaders(places, system))
     return Boot(tuple(entries), systems, tuple(others), loaders, tuple(gaps))
+
+
+def _bounded(
+    base: str, found: list[tuple[str, LoaderEntry, bool]], gaps: list[str]
+) -> list[tuple[str, LoaderEntry, bool]]:
+    """Return as many entries, with as many initial RAM disks, as are worth to be read; gaps tell of the rest."""
+    if len(found) > _MAX_ENTRIES or any(len(entry.initrds) > _MAX_INITRDS for _, entry, _ in found):
+        gaps.append(f"{base}: more than {_MAX_ENTRIES} entries, or {_MAX_INITRDS} initial RAM disks in one")
+    return [
+        (file, replace(entry, initrds=entry.initrds[:_MAX_INITRDS]), is_next)
+        for file, entry, is_next in found[:_MAX_ENTRIES]
+    ]
 
 
 def _bases(places: HostPlaces) -> tuple[str, ...]:
@@ -138,13 +155,10 @@ def _entries(
             elif folded == _IMAGES.casefold() and name.lower().endswith(".efi"):
                 menu.append((path, _image(places, path, name)))
             elif folded in ("extlinux", "boot/extlinux", "syslinux", "") and name == "extlinux.conf":
-                entries, default = extlinux.parse(text(read(places.physical(path), _MAX_CONFIG)), place)
-                found += [(path, one, one.name == default) for one in entries]
+                entries, labels = extlinux.parse(text(read(places.physical(path), _MAX_CONFIG)), place)
+                found += [(path, one, one.name in labels) for one in entries]
             elif name == "grub.cfg":
-                entries, default = grub.parse(text(read(places.physical(path), _MAX_CONFIG)))
-                number = int(default) if default and default.isdecimal() and default.isascii() else 0
-                # Numbers count menus at the top; NixOS puts the profile's own entry first.
-                found += [(path, one, place_ == number) for place_, one in enumerate(entries)]
+                found += [(path, *one) for one in grub.parse(text(read(places.physical(path), _MAX_CONFIG)))]
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -170,14 +184,15 @@ def _patterns(places: HostPlaces, base: str) -> tuple[str, ...]:
 
 def _image(places: HostPlaces, path: str, name: str) -> LoaderEntry:
     """Describe a unified kernel image as an entry: kernel and initial RAM disk are sections of the file itself."""
-    with places.physical(path).open("rb") as file:
-        parts = {one.name: one for one in pe.sections(file.read(pe.HEADER_BYTES))}
+    with open_regular(places.physical(path)) as file:
+        parts = pe.unique(pe.sections(file.read(pe.HEADER_BYTES)))
         words = _section(file, parts, ".cmdline").decode(errors="replace").rstrip("\0").split()
         release = _section(file, parts, ".osrel").decode(errors="replace").rstrip("\0")
     version = next((line[8:].strip('"') for line in release.splitlines() if line.startswith("VERSION=")), "")
     kernel = f"{path}:.linux" if ".linux" in parts else None
     initrds = (f"{path}:.initrd",) if ".initrd" in parts else ()
-    return LoaderEntry(name, kernel, initrds, tuple(words), sort=("", version))
+    # What has no kernel that can be found starts whatever it likes.
+    return LoaderEntry(name, kernel, initrds, tuple(words), None, None if kernel else path, ("", version))
 
 
 def _section(file: BinaryIO, parts: dict[str, pe.Section], name: str) -> bytes:
@@ -206,10 +221,11 @@ def _entry(
     sizes = systems[system].sizes if system is not None else frozenset()
 
     def loaded(path: str) -> Loaded:
-        where = path if path.startswith(f"{file}:") else f"{base}/{path.lstrip('/')}"
+        where = path if path.startswith(f"{file}:.") else f"{base}/{path.lstrip('/')}"
         key = f"{where}\0{sorted(sizes)}"
         if key not in cache:
-            cache[key] = load(places, base, where, path, sizes, gaps)
+            section = path.removeprefix(f"{file}:") if where == path else ""
+            cache[key] = load(places, base, where.removesuffix(f":{section}"), section, path, sizes, gaps)
         return cache[key]
 
     return BootEntry(
@@ -227,7 +243,7 @@ def _entry(
 def _other(places: HostPlaces, path: str, size: int, gaps: list[str]) -> BootFile:
     """Look at a file that no entry names: hashed only when firmware could start it."""
     try:
-        with places.physical(path).open("rb") as file:
+        with open_regular(places.physical(path)) as file:
             program = file.read(2) == b"MZ"
             if not program:
                 return BootFile(path, size)

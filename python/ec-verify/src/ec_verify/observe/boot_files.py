@@ -72,10 +72,11 @@ def walk(places: HostPlaces, base: str, apart: set[str], gaps: list[str]) -> Ite
                 yield path, status
 
 
-def load(places: HostPlaces, base: str, where: str, named: str, sizes: frozenset[int], gaps: list[str]) -> Loaded:
-    """Read a file that an entry names, or the section of an image. GRUB may name the store's own files."""
-    path, _, section = where.partition(":.")
-    found = _case(places, base, path)
+def load(
+    places: HostPlaces, base: str, where: str, section: str, named: str, sizes: frozenset[int], gaps: list[str]
+) -> Loaded:
+    """Read a file that an entry names, or *section* of an image. GRUB may name the store's own files."""
+    found = _case(places, base, where)
     if found is None:
         in_store = _in_store(places, named)
         return Loaded(in_store or where, store_path=containing(places.location, in_store) if in_store else None,
@@ -84,8 +85,7 @@ def load(places: HostPlaces, base: str, where: str, named: str, sizes: frozenset
         with open_regular(places.physical(found)) as file:
             size = os.fstat(file.fileno()).st_size
             if section:
-                parts = {one.name: one for one in pe.sections(file.read(pe.HEADER_BYTES))}
-                part = parts.get(f".{section}")
+                part = pe.unique(pe.sections(file.read(pe.HEADER_BYTES))).get(section)
                 if part is None:
                     return Loaded(where, missing=True)
                 file.seek(part.offset)
@@ -96,7 +96,7 @@ def load(places: HostPlaces, base: str, where: str, named: str, sizes: frozenset
     except OSError as error:
         gaps.append(f"{found}: {said(error)}")
         return Loaded(found)
-    return Loaded(f"{found}:.{section}" if section else found, size, digest, None, tuple(sorted(beginnings.items())))
+    return Loaded(f"{found}:{section}" if section else found, size, digest, None, tuple(sorted(beginnings.items())))
 
 
 def hashed(file: BinaryIO, size: int, sizes: frozenset[int]) -> tuple[str, dict[int, str]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ec_closure import strict_json
 from ec_closure.errors import BadInputError
+from ec_closure.files import open_regular
+from ec_verify.observe.boot_files import MAX_FILE, hashed
 from ec_verify.observe.kernel import parameters
 from ec_verify.observe.places import read
 from ec_verify.observe.running import follow
@@ -90,8 +91,8 @@ def _stored(places: HostPlaces, link: str) -> StoredFile | None:
     if path is None:
         return None
     try:
-        with places.physical(path).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return StoredFile(path, os.fstat(file.fileno()).st_size, digest)
+        with open_regular(places.physical(path)) as file:
+            size = os.fstat(file.fileno()).st_size
+            return StoredFile(path, size, hashed(file, size, frozenset())[0]) if size <= MAX_FILE else None
     except OSError:
         return None

@@ -9,16 +9,24 @@ from ec_verify.observe.loader_entry import LoaderEntry, pairs
 _KERNEL = frozenset({"linux", "kernel"})
 
 
-def parse(config: str, directory: str) -> tuple[list[LoaderEntry], str | None]:
-    """Return the entries of a file in *directory* (from the partition's root), and the label that is started.
+def parse(config: str, directory: str) -> tuple[list[LoaderEntry], frozenset[str]]:
+    """Return the entries of a file in *directory* (from the partition's root), and the labels that may be started.
 
-    Relative paths are resolved from *directory*. Files that it includes are not read.
+    Relative paths are resolved from *directory*. Files that it includes are not read: each is an entry whose program it
+    is, and may be started, since it may say so.
     """
     found: list[dict[str, str]] = []
-    default = None
-    for key, value in pairs(config):
-        if key == "default":
-            default = value
+    includes: list[LoaderEntry] = []
+    defaults: set[str] = set()
+    for cased, value in pairs(config):
+        key, words = cased.lower(), value.split()
+        if key == "include" or (key == "menu" and words[:1] and words[0].lower() == "include"):
+            path = _join(directory, words[-1] if words else "")
+            includes.append(LoaderEntry(f"include {path}", program=path))
+        elif key == "menu" and found and words[:1] and words[0].lower() == "default":
+            defaults.add(found[-1]["label"])
+        elif key in ("default", "ontimeout"):
+            defaults.add(value)
         elif key == "label":
             found.append({"label": value})
         elif found:
@@ -33,7 +41,9 @@ def parse(config: str, directory: str) -> tuple[list[LoaderEntry], str | None]:
         )
         for one in found
     ]
-    return entries, default or (entries[0].name if entries else None)
+    if not defaults and entries:
+        defaults.add(entries[0].name)
+    return [*entries, *includes], frozenset(defaults | {one.name for one in includes})
 
 
 def _join(directory: str, path: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import zstandard
 
+from ec_closure.files import open_regular
 from ec_verify.observe.elf import build_id, build_id_of_module
 from ec_verify.observe.places import read, text
 
@@ -96,7 +97,7 @@ def _look(sys: Path, directory: Path, files: dict[str, str], name: str, taint: s
 
 def _head(file: Path) -> bytes:
     """Return the first bytes of a module, unpacked; none when it cannot be unpacked. Raises `OSError`."""
-    with file.open("rb") as stream:
+    with open_regular(file.resolve()) as stream:
         data = stream.read(_COMPRESSED_HEAD)
     try:
         if file.name.endswith(".xz"):

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 _COUNTERS = re.compile(r"\+\d+(-\d+)?$")
 _NUMBERS = re.compile(r"(\d+)")
-_MAX_LINES = 10_000
+_BLANKS = " \t"
+_BREAK = re.compile(r"[\r\n]")
+_SPLIT = re.compile(r"[ \t]+")
 _DEFAULT_KEYS = ("preferred", "default")
 
 
@@ -16,7 +18,7 @@ _DEFAULT_KEYS = ("preferred", "default")
 class LoaderEntry:
     """One choice in a boot menu, as its file words it. *name* is what a default names; paths are the partition's.
 
-    *program* is an EFI program that is started instead of a kernel.
+    *program* is an EFI program that is started instead of a kernel, or something else that may start anything.
     """
 
     name: str
@@ -29,20 +31,27 @@ class LoaderEntry:
 
 
 def pairs(config: str) -> list[tuple[str, str]]:
-    """Return the keys and values of a file in the specification's syntax; comments and empty lines are left out."""
+    """Return the keys and values of a file in the specification's syntax; comments and empty lines are left out.
+
+    As systemd-boot reads it: a NUL ends the file, a carriage return a line; only space and tab are blanks.
+    """
     found = []
-    for line in config.split("\n")[:_MAX_LINES]:
-        stripped = line.strip()
+    for line in _BREAK.split(config.partition("\0")[0]):
+        stripped = line.strip(_BLANKS)
         if not stripped or stripped.startswith("#"):
             continue
-        key, *rest = stripped.split(None, 1)
-        found.append((key.lower(), rest[0] if rest else ""))
+        key, *rest = _SPLIT.split(stripped, maxsplit=1)
+        value = rest[0] if rest else ""
+        found.append((key, value[1:-1] if len(value) > 1 and value[0] == value[-1] == '"' else value))
     return found
 
 
 def parse(name: str, config: str) -> LoaderEntry:
-    """Parse an entry *name*.conf. Keys that may come twice add up, of the others the last one counts."""
-    entry = pairs(config)
+    """Parse an entry *name*.conf. Keys that may come twice add up, of the others the last one counts.
+
+    Of `linux` and `efi` in one entry, some releases start the last one and others neither: both are returned.
+    """
+    entry = [(key, value) for key, value in pairs(config) if value]
     last = dict(entry)
     return LoaderEntry(
         name=_COUNTERS.sub("", name.removesuffix(".conf")) + ".conf",
@@ -50,7 +59,7 @@ def parse(name: str, config: str) -> LoaderEntry:
         initrds=tuple(value for key, value in entry if key == "initrd"),
         options=tuple(word for key, value in entry if key == "options" for word in value.split()),
         device_tree=last.get("devicetree"),
-        program=last.get("efi") or last.get("uki"),
+        program=last.get("efi") or last.get("uki") or last.get("uki-url"),
         sort=(last.get("sort-key", ""), last.get("version", "")),
     )
 

@@ -6,7 +6,12 @@ See the UAPI group's specification of unified kernel images, and Microsoft's of 
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_SECTIONS = 96
 """What Windows accepts; images of this kind have about ten."""
@@ -24,6 +29,13 @@ class Section:
     name: str
     offset: int
     size: int
+
+
+def unique(found: Iterable[Section]) -> dict[str, Section]:
+    """Return sections by name, but those of which there are several: loaders differ in which of them they take."""
+    listed = list(found)
+    count = Counter(one.name for one in listed)
+    return {one.name: one for one in listed if count[one.name] == 1}
 
 
 def sections(head: bytes) -> tuple[Section, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ec_closure.files import open_regular
 from ec_verify.observe import maps, mounts
 from ec_verify.observe.places import read, said, text
 from ec_verify.observe.rights import lacking
@@ -216,7 +217,7 @@ def _compare(file: Path, handle: Path, status: os.stat_result) -> State:
     if own.st_size != status.st_size or status.st_size > _MAX_COMPARED:
         return "differs"
     try:
-        with file.open("rb") as first, handle.open("rb") as second:
+        with open_regular(file) as first, handle.open("rb") as second:
             while True:
                 one, two = first.read(_BLOCK), second.read(_BLOCK)
                 if one != two:
