@@ -161,6 +161,7 @@ def test_one_module_a_package_speaks_http() -> None:
 
     assert {name for name in speaking if not name.startswith("runner_dashboard/")} == {
         "ec_fetch/fetcher.py",
+        "ec_node/client.py",
         "ec_provision/fetch.py",
         "ec_verify/report/submit.py",
     }

@@ -1,0 +1,1 @@
+"""Segments that are kept: content-addressed, with an index that only grows."""

@@ -1,0 +1,1 @@
+"""The program that encodes: its command line, its words, its process."""

@@ -1,0 +1,1 @@
+"""Where a broadcast goes: origins behind one protocol."""

@@ -1,0 +1,1 @@
+"""What keeps a broadcast going: decisions are pure, the process is at the edge."""
