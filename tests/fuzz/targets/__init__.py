@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from tests.fuzz.targets import derivation, kept, manifest, nar, narinfo, nix_text, settings, signed, store_db, trust
+from tests.fuzz.targets import (
+    around,
+    derivation,
+    kept,
+    manifest,
+    nar,
+    narinfo,
+    nix_text,
+    settings,
+    signed,
+    store_db,
+    trust,
+)
 
 NAMED = (
     nar.NAR, narinfo.NARINFO, derivation.DERIVATION, manifest.MANIFEST, signed.DSSE, trust.TUF, store_db.STORE_DB,
@@ -14,4 +26,4 @@ OTHERS = (
     nix_text.STORE_PATH, nix_text.KEY, nix_text.EVENTS, nix_text.MOUNTS, kept.MEMORY, kept.EVIDENCE,
 )  # fmt: skip
 
-TARGETS = {target.name: target for target in (*NAMED, *OTHERS)}
+TARGETS = {target.name: target for target in (*NAMED, *OTHERS, *around.AROUND)}
