@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ec_verify.location import StoreLocation
+from ec_verify.observe import upper
 from ec_verify.observe.mounts import Mount
 from ec_verify.observe.root import observe
 from ec_verify.observe.upper import MAX_DEPTH, UpperEntry, UpperLayer, walk
@@ -35,6 +36,15 @@ def write(root: Path, *names: str) -> None:
 def paths(layer: UpperLayer) -> list[str]:
     """Return the paths of the entries."""
     return [entry.path for entry in layer.entries]
+
+
+def test_entries_beyond_the_first_thousands_are_a_gap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One among them may be what matters: their number alone says nothing of it."""
+    monkeypatch.setattr(upper, "MAX_KEPT", 2)
+    write(tmp_path, "a", "b", "etc/systemd/system/evil.service")
+    layer = walk(tmp_path, skip=everything)
+
+    assert (["/a", "/b"], 1, ("1 entries beyond the first 2",)) == (paths(layer), layer.more, layer.unknown)
 
 
 def test_files_and_links_are_listed_and_plain_directories_are_not(tmp_path: Path) -> None:

@@ -69,6 +69,9 @@ def walk(root: Path, *, skip: Callable[[str], bool], max_entries: int = MAX_ENTR
             walked.unknown.append(f"{where}: {error.strerror}")
     if not walked.left:
         walked.unknown.append(f"after {max_entries} entries no more were looked at")
+    if walked.more:
+        # Whoever makes ten thousand files may have one among the rest that matters.
+        walked.unknown.append(f"{walked.more} entries beyond the first {MAX_KEPT}")
     ordered = sorted(walked.entries, key=lambda entry: entry.path)
     return UpperLayer(tuple(ordered), walked.more, tuple(walked.unknown))
 
