@@ -2,47 +2,55 @@
 {
   lib,
   cfg,
-  package,
+  # Whether the root or the store is seen through an overlay
+  overlays,
 }:
 let
   program = lib.getExe cfg.package;
   state = "/var/lib/ec-verify";
   courier = "ec-verify";
 
-  # What none of them needs. `@system-service` and W^X are left to each: builders inherit them.
+  # What none of them needs.
   common = {
     Type = "oneshot";
     # 3 is undecided: a verdict, which is reported, and no failure of the unit. 1 is one, and shows in `systemctl --failed`.
     SuccessExitStatus = 3;
     UMask = "0077";
-    NoNewPrivileges = true;
     KeyringMode = "private";
-    LockPersonality = true;
-    RestrictRealtime = true;
-    RestrictSUIDSGID = true;
+    NoNewPrivileges = true;
+    PrivateTmp = true;
     ProtectClock = true;
-    ProtectHostname = true;
+    ProtectHome = true;
     ProtectKernelLogs = true;
     ProtectKernelModules = true;
     ProtectKernelTunables = true;
-    ProtectControlGroups = true;
-    PrivateTmp = true;
-    ProtectHome = true;
     ProtectSystem = "strict";
+    RestrictRealtime = true;
+    RestrictSUIDSGID = true;
+    SystemCallErrorNumber = "EPERM";
     CPUWeight = cfg.resources.cpuWeight;
     IOWeight = cfg.resources.cpuWeight;
     Nice = 10;
     OOMScoreAdjust = 500;
   };
 
+  # What builders would inherit, and might need: only for units without builders.
+  strict = common // {
+    LockPersonality = true;
+    MemoryDenyWriteExecute = true;
+    ProtectControlGroups = true;
+    ProtectHostname = true;
+    RestrictNamespaces = true;
+    SystemCallArchitectures = "native";
+  };
+
   # The courier: the two that speak to servers, a user that owns one directory and no right besides.
-  network = common // {
+  network = strict // {
     User = courier;
     Group = courier;
-    ReadWritePaths = [ "${state}/courier" ];
+    StateDirectory = "ec-verify/courier";
+    StateDirectoryMode = "0755";
     CapabilityBoundingSet = "";
-    AmbientCapabilities = "";
-    MemoryDenyWriteExecute = true;
     PrivateDevices = true;
     PrivateUsers = true;
     ProcSubset = "pid";
@@ -53,20 +61,17 @@ let
       "AF_INET6"
       "AF_UNIX"
     ];
-    RestrictNamespaces = true;
-    SystemCallArchitectures = "native";
     SystemCallFilter = [
       "@system-service"
-      "~@privileged"
-      "~@resources"
+      "~@privileged @resources"
     ];
-    SystemCallErrorNumber = "EPERM";
     TimeoutStartSec = "15min";
   };
 
-  # Who judges: root, for whom the state directory is.
-  runs = common // {
-    ReadWritePaths = [ state ];
+  # Who judges: root, whose the state directory is.
+  judging = {
+    StateDirectory = "ec-verify";
+    StateDirectoryMode = "0711";
     RuntimeDirectory = "ec-verify";
     # Metrics are read by others.
     RuntimeDirectoryMode = "0755";
@@ -74,65 +79,81 @@ let
   };
 
   # Reads everything, changes nothing, speaks to nobody.
-  scan = runs // {
-    CapabilityBoundingSet = [
-      # Files that root does not own
-      "CAP_DAC_READ_SEARCH"
-      # What processes of others execute
-      "CAP_SYS_PTRACE"
-    ];
-    # The self-test plants a set-user-ID bit in a scratch copy, and must be allowed to.
-    RestrictSUIDSGID = false;
-    MemoryDenyWriteExecute = true;
-    PrivateNetwork = true;
-    IPAddressDeny = "any";
-    RestrictAddressFamilies = "none";
-    RestrictNamespaces = true;
-    SystemCallArchitectures = "native";
-    SystemCallFilter = [
-      "@system-service"
-      "~@privileged"
-    ];
-    SystemCallErrorNumber = "EPERM";
-    DevicePolicy = "closed";
-    TimeoutStartSec = "4h";
-  };
+  scan =
+    strict
+    // judging
+    // {
+      CapabilityBoundingSet = [
+        # Files and directories of others
+        "CAP_DAC_READ_SEARCH"
+        # What processes of others execute
+        "CAP_SYS_PTRACE"
+        # The files behind what they have mapped
+        "CAP_CHECKPOINT_RESTORE"
+      ]
+      # The kernel's marks in the upper layers of an overlay
+      ++ lib.optional overlays "CAP_SYS_ADMIN";
+      DevicePolicy = "closed";
+      IPAddressDeny = "any";
+      PrivateNetwork = true;
+      # What is examined is kept from garbage collectors meanwhile.
+      ReadWritePaths = [
+        "-/nix/var/nix/temproots"
+        "-/nix/var/nix/gc.lock"
+      ];
+      RestrictAddressFamilies = "none";
+      SystemCallFilter = [
+        "@system-service"
+        "~@privileged"
+      ];
+      TimeoutStartSec = "4h";
+    };
 
-  # Makes the ghost: mount and network namespaces, an overlay, builders with users of their own. No filter of system
-  # calls and no W^X: builders would inherit them, and a builder that fails here and not in CI proves nothing.
-  ghost = runs // {
-    CapabilityBoundingSet = [
-      "CAP_CHOWN"
-      "CAP_DAC_OVERRIDE"
-      "CAP_DAC_READ_SEARCH"
-      "CAP_FOWNER"
-      "CAP_FSETID"
-      "CAP_KILL"
-      "CAP_MKNOD"
-      "CAP_NET_ADMIN"
-      "CAP_SETGID"
-      "CAP_SETPCAP"
-      "CAP_SETUID"
-      "CAP_SYS_ADMIN"
-      "CAP_SYS_CHROOT"
-      "CAP_SYS_PTRACE"
-    ];
-    NoNewPrivileges = false;
-    RestrictSUIDSGID = false;
-    RestrictRealtime = false;
-    # The ghost has a control group of its own below the unit's (budget.memory, budget.cpu_weight).
-    Delegate = true;
-    ProtectControlGroups = false;
-    ProtectKernelTunables = false;
-    MemoryMax = cfg.resources.memoryMax;
-    # Nix takes its locks and temporary roots where garbage collectors look for them.
-    ReadWritePaths = [
-      state
-      "/nix/var/nix"
-    ];
-    TasksMax = 4096;
-    TimeoutStartSec = "infinity";
-  };
+  # Makes the ghost: mount and network namespaces, an overlay, builders with users of their own. What builders inherit is
+  # what the kernel refuses them anyway: a builder that fails here and not in CI proves nothing.
+  ghost =
+    common
+    // judging
+    // {
+      CapabilityBoundingSet = [
+        "CAP_CHECKPOINT_RESTORE"
+        "CAP_CHOWN"
+        "CAP_DAC_OVERRIDE"
+        "CAP_DAC_READ_SEARCH"
+        "CAP_FOWNER"
+        "CAP_KILL"
+        "CAP_SETFCAP"
+        "CAP_SETGID"
+        "CAP_SETUID"
+        "CAP_SYS_ADMIN"
+        "CAP_SYS_CHROOT"
+        "CAP_SYS_PTRACE"
+      ];
+      # The ghost has a control group of its own below the unit's (budget.memory, budget.cpu_weight).
+      Delegate = true;
+      DevicePolicy = "closed";
+      MemoryMax = cfg.resources.memoryMax;
+      # Nix takes its locks and temporary roots where garbage collectors look for them.
+      ReadWritePaths = [ "/nix/var/nix" ];
+      RestrictAddressFamilies = [
+        "AF_UNIX"
+        "AF_INET"
+        "AF_INET6"
+        "AF_NETLINK"
+      ];
+      RestrictNamespaces = [
+        "cgroup"
+        "ipc"
+        "mnt"
+        "net"
+        "pid"
+        "user"
+        "uts"
+      ];
+      SystemCallFilter = [ "~@module @raw-io @reboot @swap" ];
+      TasksMax = 4096;
+      TimeoutStartSec = "infinity";
+    };
 
   run = level: serviceConfig: {
     description = "Verify this node at level ${level}";
@@ -148,7 +169,6 @@ let
     onFailure = [ "ec-verify-submit.service" ];
     # An upgrade does not end a run that took hours.
     restartIfChanged = false;
-    path = lib.optionals (level != "bytes") [ package ];
     serviceConfig = serviceConfig // {
       # One at a time. The weekly rebuild waits for its turn; a look at the bytes that finds a longer run does not come later.
       ExecStart = "${program} run --offline --no-submit --level ${level} --quiet${
@@ -208,22 +228,11 @@ in
     level: at: lib.nameValuePair "ec-verify-${level}" (timer level at)
   ) scheduled;
 
-  # Who owns what is in docs/configuration.md, "[courier]". The set-group-ID bit gives reports to the courier's group.
-  tmpfiles.settings."10-ec-verify" = {
-    ${state}.d = {
-      user = "root";
-      group = "root";
-      mode = "0711";
-    };
-    "${state}/courier".d = {
-      user = courier;
-      group = courier;
-      mode = "0755";
-    };
-    "${state}/spool".d = {
-      user = "root";
-      group = courier;
-      mode = "2750";
-    };
+  # Who owns what is in docs/configuration.md, "[courier]"; systemd makes the rest. The set-group-ID bit gives reports to the
+  # courier's group.
+  tmpfiles.settings."10-ec-verify"."${state}/spool".d = {
+    user = "root";
+    group = courier;
+    mode = "2750";
   };
 }

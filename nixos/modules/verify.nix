@@ -30,7 +30,9 @@ let
 
   units = import ./verify-units.nix {
     inherit lib cfg;
-    inherit (config.nix) package;
+    overlays =
+      lib.any (fs: fs.fsType == "overlay") (lib.attrValues config.fileSystems)
+      || runner.overlayRoot.enable;
   };
 in
 {
