@@ -14,6 +14,7 @@ let
     ];
   };
   modules = lib.mapAttrs (_: module) {
+    dashboard = ./dashboard.nix;
     provision = ./provision.nix;
     runner = ./runner.nix;
     verify = ./verify.nix;

@@ -215,6 +215,21 @@ def test_outliers_are_found_without_any_rebuild(dashboard: Any, browser: Any) ->
     assert "2 of 6" in text
 
 
+@pytest.mark.parametrize(("code", "word"), [("EV201", "not hashed"), ("EV202", "missing")])
+def test_a_path_without_a_hash_is_an_outlier_too(
+    dashboard: Any, browser: Any, machine: Machine, code: str, word: str
+) -> None:
+    """A path that is gone, or too large to be read to its end, has no hash that could differ."""
+    dashboard.enrol(machine)
+    path = machine.release.paths[3]
+    wrong = Finding(code=code, severity="fail", message="x", hint="y", path=path)
+    report_of(dashboard, machine, verdict="failed", findings=(wrong,))
+
+    (outlier,) = dashboard.get("/api/v1/outliers").json["paths"]
+    assert (outlier["path"], [word]) == (path, [group["value"] for group in outlier["others"]])
+    assert word in browser.get("/outliers").text
+
+
 def test_nodes_are_enrolled_on_the_page(browser: Any, dashboard: Any, machine: Machine) -> None:
     """Approved with the key in view, by key, by a one-time token that is shown once; retired when that is meant."""
     envelope = machine.sign(machine.passed(NOW))

@@ -1,6 +1,7 @@
 """Outliers: nodes of one release on which one path has other bytes than on their peers.
 
 Shown whether or not anything is reproducible: peers that run the same release must have the same bytes on their disks.
+A path that is missing, or that a verifier did not read to its end, has no hash: it is known by its finding.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import and_, exists, func, literal, select, union_all
 
-from runner_dashboard.data.tables import differing, nodes, reports
+from runner_dashboard.data.tables import differing, findings, nodes, reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _ROWS = 5000
 _PATHS = 200
 _NODES = 50
+_WITHOUT_HASH = {"EV201": "not hashed", "EV202": "missing"}
+"""What findings say of a path for which there may be no hash."""
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -31,7 +34,10 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Nodes that saw the same *value* (a hash), how many, and the first of them."""
+    """Nodes that saw the same *value*, how many, and the first of them.
+
+    It is a hash; of a path also `missing`, or `not hashed` where it differs so much that it was not read to its end.
+    """
 
     value: str
     count: int
@@ -80,15 +86,7 @@ def find(connection: Connection) -> Outliers:
     enrolled = (nodes.c.state == "enrolled", reports.c.manifest_digest != "")
     counted = select(reports.c.manifest_digest, func.count()).select_from(current).where(*enrolled)
     peers = dict(connection.execute(counted.group_by(reports.c.manifest_digest)).tuples().all())
-    columns = (reports.c.manifest_digest, reports.c.tag, nodes.c.id, nodes.c.name)
-    seen = (
-        select(*columns, differing.c.kind, differing.c.path, differing.c.nar_hash)
-        .select_from(current.join(differing, differing.c.report_id == reports.c.id))
-        .where(*enrolled)
-        .order_by(differing.c.path)
-        .limit(_ROWS + 1)
-    )
-    rows = connection.execute(seen).all()
+    rows = connection.execute(_seen(current, enrolled)).all()
     by_path: dict[tuple[str, str, str, str], dict[str, list[Peer]]] = defaultdict(lambda: defaultdict(list))
     for row in rows[:_ROWS]:
         key = (row.tag, row.manifest_digest, row.kind, row.path)
@@ -99,6 +97,27 @@ def find(connection: Connection) -> Outliers:
     ]
     paths.sort(key=lambda one: (one.differing, one.kind, one.tag, one.path))
     return Outliers(paths[:_PATHS], _divided(connection, current, enrolled), len(rows) > _ROWS or len(paths) > _PATHS)
+
+
+def _seen(current: Any, enrolled: tuple[Any, ...]) -> Any:
+    """Return the query for paths that differ: by their hashes, and by findings where there is none."""
+    columns = (reports.c.manifest_digest, reports.c.tag, nodes.c.id, nodes.c.name)
+    hashed = (
+        select(*columns, differing.c.kind, differing.c.path, differing.c.nar_hash)
+        .select_from(current.join(differing, differing.c.report_id == reports.c.id))
+        .where(*enrolled)
+    )
+    same = and_(
+        differing.c.report_id == findings.c.report_id, differing.c.path == findings.c.path, differing.c.kind == "disk"
+    )
+    told = [
+        select(*columns, literal("disk"), findings.c.path, literal(word))
+        .select_from(current.join(findings, findings.c.report_id == reports.c.id))
+        .where(*enrolled, findings.c.code == code, findings.c.path.is_not(None), ~exists().where(same))
+        for code, word in _WITHOUT_HASH.items()
+    ]
+    both = union_all(hashed, *told).subquery()
+    return select(both).order_by(both.c.path).limit(_ROWS + 1)
 
 
 def _divided(connection: Connection, current: Any, enrolled: tuple[Any, ...]) -> list[Divided]:

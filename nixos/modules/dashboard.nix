@@ -1,0 +1,196 @@
+# `runner-dashboard` as a service: one process, one address, one directory. Something in front of it speaks TLS.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.services.every-channel.dashboard;
+  toml = pkgs.formats.toml { };
+
+  plain = toml.generate "dashboard.toml" cfg.settings;
+  # A mistake ends the build, not the first start.
+  checked =
+    pkgs.runCommand "dashboard.toml"
+      {
+        nativeBuildInputs = [ (pkgs.buildPackages.runner-dashboard or cfg.package) ];
+        preferLocalBuild = true;
+      }
+      ''
+        runner-dashboard check --config ${plain}
+        cp ${plain} $out
+      '';
+
+  program = lib.getExe cfg.package;
+  arguments = "--config /etc/runner-dashboard/dashboard.toml";
+
+  # Both units are the same user, who owns the state directory and nothing else.
+  hardened = {
+    User = "runner-dashboard";
+    DynamicUser = true;
+    StateDirectory = "runner-dashboard";
+    StateDirectoryMode = "0700";
+    UMask = "0077";
+    CapabilityBoundingSet = "";
+    AmbientCapabilities = "";
+    KeyringMode = "private";
+    LockPersonality = true;
+    MemoryDenyWriteExecute = true;
+    NoNewPrivileges = true;
+    PrivateDevices = true;
+    PrivateUsers = true;
+    ProcSubset = "pid";
+    ProtectClock = true;
+    ProtectControlGroups = true;
+    ProtectHome = true;
+    ProtectHostname = true;
+    ProtectKernelLogs = true;
+    ProtectKernelModules = true;
+    ProtectKernelTunables = true;
+    ProtectProc = "invisible";
+    ProtectSystem = "strict";
+    RestrictNamespaces = true;
+    RestrictRealtime = true;
+    SystemCallArchitectures = "native";
+    SystemCallErrorNumber = "EPERM";
+    SystemCallFilter = [
+      "@system-service"
+      "~@privileged"
+      "~@resources"
+    ];
+  };
+in
+{
+  options.services.every-channel.dashboard = {
+    enable = lib.mkEnableOption "the dashboard: it takes the signed reports of nodes and shows what the fleet proves";
+
+    package = lib.mkPackageOption pkgs "runner-dashboard" { };
+
+    listenAddress = mkOption {
+      type = types.strMatching "[0-9A-Fa-f.:]+";
+      default = "127.0.0.1";
+      example = "::1";
+      description = ''
+        The address that is listened on. Tokens and cookies travel in the clear here: on any other address than loopback,
+        only what speaks TLS to the world may reach it.
+      '';
+    };
+
+    port = mkOption {
+      type = types.port;
+      default = 8080;
+      description = "The port that is listened on. No firewall is opened for it.";
+    };
+
+    publicUrl = mkOption {
+      type = types.nullOr (types.strMatching "https?://[A-Za-z0-9.:_-]+");
+      default = null;
+      example = "https://dashboard.example.org";
+      description = ''
+        What browsers and nodes call it, without a slash at the end. With `https`, session cookies are sent over TLS alone,
+        so that signing in by any other way fails.
+      '';
+    };
+
+    bootstrapTokenFile = mkOption {
+      type = types.nullOr (types.strMatching "/.+");
+      default = null;
+      example = "/run/keys/dashboard-token";
+      description = ''
+        A file outside the store that holds an administrator's token, as `runner-dashboard token generate` prints one. It is
+        handed to the service as a credential, and replaced at each start by what the file holds then. Null: a token is made
+        at first start and written to the journal, where whoever reads the journal can read it.
+      '';
+    };
+
+    backup = mkOption {
+      type = types.nullOr (types.strMatching ".+");
+      default = null;
+      example = "daily";
+      description = ''
+        When a checked copy of the database is written to {file}`/var/lib/runner-dashboard/backup.sqlite` (systemd.time(7)),
+        in the place of the last one. It needs as much room as the database. Null: never.
+      '';
+    };
+
+    settings = mkOption {
+      type = types.submodule { freeformType = toml.type; };
+      default = { };
+      example = lib.literalExpression "{ fleet.silent_after = 86400; ingest.reports_per_minute = 10; }";
+      description = ''
+        {file}`dashboard.toml`, see docs/dashboard.md; checked when the system is built. What other options of this module
+        say is there already. Files with secrets are named, never written here: the store is readable by everybody.
+      '';
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion =
+          cfg.bootstrapTokenFile == null || !lib.hasPrefix builtins.storeDir cfg.bootstrapTokenFile;
+        message = "services.every-channel.dashboard: ${toString cfg.bootstrapTokenFile} would put a secret into the store, where everybody reads it.";
+      }
+    ];
+
+    services.every-channel.dashboard.settings = lib.mkMerge [
+      {
+        server.host = cfg.listenAddress;
+        server.port = cfg.port;
+        log.form = lib.mkDefault "json";
+      }
+      (lib.mkIf (cfg.publicUrl != null) { server.public_url = cfg.publicUrl; })
+      (lib.mkIf (cfg.bootstrapTokenFile != null) {
+        identity.bootstrap_token_file = "/run/credentials/runner-dashboard.service/bootstrap-token";
+      })
+    ];
+
+    environment.etc."runner-dashboard/dashboard.toml".source = checked;
+    environment.systemPackages = [ cfg.package ];
+
+    systemd.services.runner-dashboard = {
+      description = "Dashboard of a fleet of runners";
+      wantedBy = [ "multi-user.target" ];
+      wants = [ "network-online.target" ];
+      after = [ "network-online.target" ];
+      restartTriggers = [ checked ];
+      serviceConfig =
+        hardened
+        // {
+          Type = "exec";
+          ExecStart = "${program} serve ${arguments}";
+          Restart = "on-failure";
+          RestartSec = 5;
+          # `server.grace`, and time to finish what is to be written
+          TimeoutStopSec = 60;
+          MemoryMax = lib.mkDefault "1G";
+          TasksMax = 256;
+          RestrictAddressFamilies = [
+            "AF_INET"
+            "AF_INET6"
+          ];
+          SocketBindAllow = "tcp:${toString cfg.port}";
+          SocketBindDeny = "any";
+        }
+        // lib.optionalAttrs (cfg.bootstrapTokenFile != null) {
+          LoadCredential = "bootstrap-token:${cfg.bootstrapTokenFile}";
+        };
+    };
+
+    systemd.services.runner-dashboard-backup = lib.mkIf (cfg.backup != null) {
+      description = "Copy the dashboard's database";
+      after = [ "runner-dashboard.service" ];
+      startAt = cfg.backup;
+      serviceConfig = hardened // {
+        Type = "oneshot";
+        ExecStart = "${program} backup ${arguments} /var/lib/runner-dashboard/backup.sqlite";
+        PrivateNetwork = true;
+        IPAddressDeny = "any";
+        RestrictAddressFamilies = "none";
+        Nice = 10;
+      };
+    };
+  };
+}
