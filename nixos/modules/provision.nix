@@ -9,6 +9,8 @@ let
   inherit (lib) mkOption types;
   cfg = config.services.every-channel.provision;
   directory = "/run/every-channel";
+  device = "/dev/disk/by-label/EC-NODE";
+  udevadm = "${config.systemd.package}/bin/udevadm";
 in
 {
   options.services.every-channel.provision = {
@@ -35,13 +37,26 @@ in
       '';
     };
 
-    partition = mkOption {
-      type = types.bool;
-      default = true;
-      description = ''
-        Whether a file system labelled `EC-NODE` is looked at. Whoever can plug in a disk decides who is root: turn it off
-        where machines stand in the open and get their data elsewhere.
-      '';
+    partition = {
+      enable = mkOption {
+        type = types.bool;
+        default = true;
+        description = ''
+          Whether a file system labelled `EC-NODE` is looked at while the machine boots. Whoever can plug in a disk decides
+          who is root: turn it off where machines stand in the open and get their data elsewhere.
+        '';
+      };
+
+      wait = mkOption {
+        type = types.ints.between 0 300;
+        default = 0;
+        example = 15;
+        description = ''
+          Seconds to wait for such a disk to appear. With 0, what the machine has noticed by then counts, and nothing is
+          waited for. Where every node has a stick, and controllers are slow, a few seconds make sure of it; nodes without one
+          let nobody in before they have passed.
+        '';
+      };
     };
   };
 
@@ -79,7 +94,7 @@ in
         Type = "oneshot";
         RemainAfterExit = true;
         ExecStart = "${lib.getExe cfg.package} apply --group ${cfg.group} --deadline ${toString cfg.deadline}";
-        TimeoutStartSec = cfg.deadline + 60;
+        TimeoutStartSec = cfg.deadline + cfg.partition.wait + 90;
         ImportCredential = "node.toml";
 
         # The host name, files of others on a stick, and the group of broadcasts
@@ -123,11 +138,14 @@ in
         ];
         SystemCallErrorNumber = "EPERM";
       }
-      // lib.optionalAttrs cfg.partition {
-        # What was plugged in has been noticed by then; what comes later needs `systemctl restart ec-provision`.
-        ExecStartPre = "-+${config.systemd.package}/bin/udevadm settle --timeout=5";
-        # In the unit's own namespace, and nowhere if there is no such disk: nobody waits for one.
-        MountImages = "-/dev/disk/by-label/EC-NODE:/run/ec-node-partition:root:ro,nosuid,nodev,noexec";
+      // lib.optionalAttrs cfg.partition.enable {
+        # Ends when every device that the kernel has found was looked at: at once, unless the machine is very slow.
+        ExecStartPre = [
+          "-+${udevadm} settle --timeout=30"
+        ]
+        ++ lib.optional (cfg.partition.wait > 0) "-+${udevadm} wait --timeout=${toString cfg.partition.wait} ${device}";
+        # In the unit's own namespace, and nowhere if there is no such disk.
+        MountImages = "-${device}:/run/ec-node-partition:root:ro,nosuid,nodev,noexec";
       };
     };
   };
