@@ -55,6 +55,7 @@ CRASHERS: dict[str, tuple[str, bytes]] = {
         .read_bytes()
         .replace(b"/nix/store/a", b"/nix/st\\re/a"),
     ),
+    "a default of brackets": ("loader-entry", b"default " + b"[" * 60_000),
     "an event of brackets": ("events", b"@nix " + b"[" * 60_000),
 }
 

@@ -167,6 +167,16 @@ def test_a_menu_without_end_is_a_gap(machine: Machine) -> None:
     assert (5000, 50) == (len(seen.entries), len(seen.entries[0].initrds))
 
 
+def test_a_default_without_end_is_a_gap(machine: Machine) -> None:
+    """Nobody knows then what is started."""
+    machine.entry()
+    machine.write("/boot/loader/loader.conf", f"default {'[' * 5000}")
+
+    assert ("/boot: what is started by default is more than 1000 characters long",) == (
+        boot.observe(machine.places, []).gaps
+    )
+
+
 def test_the_section_of_an_image_is_no_file_of_that_name(machine: Machine) -> None:
     """A file may be called as sections are called here."""
     machine.write("/boot/a.efi", "MZ")

@@ -226,6 +226,11 @@ def test_the_entry_that_is_started_next_is_the_newest_that_fits(patterns: tuple[
     assert chosen == next_of(names, patterns)
 
 
+def test_a_pattern_of_brackets_does_not_take_for_ever() -> None:
+    """A million of them would, in the library that matches patterns."""
+    assert "a.conf" == loader_entry.next_of({"a.conf": ("", "1")}, ("[" * 1_000_000,))
+
+
 @given(st.dictionaries(st.text(max_size=9), st.tuples(st.text(max_size=9), st.text(max_size=30))), st.lists(st.text()))
 def test_some_entry_is_started_next_whatever_they_are_called(
     names: dict[str, tuple[str, str]], patterns: list[str]

@@ -163,7 +163,10 @@ def _entries(
             continue
         except OSError as error:
             gaps.append(f"{path}: {said(error)}")
-    chosen = loader_entry.next_of({one.name: one.sort for _, one in menu}, _patterns(places, base))
+    patterns = _patterns(places, base)
+    if any(len(one) > loader_entry.MAX_PATTERN for one in patterns):
+        gaps.append(f"{base}: what is started by default is more than {loader_entry.MAX_PATTERN} characters long")
+    chosen = loader_entry.next_of({one.name: one.sort for _, one in menu}, patterns)
     return [*((path, one, one.name == chosen) for path, one in menu), *found]
 
 

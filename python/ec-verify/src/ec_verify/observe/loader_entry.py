@@ -11,6 +11,8 @@ _NUMBERS = re.compile(r"(\d+)")
 _BLANKS = " \t"
 _BREAK = re.compile(r"[\r\n]")
 _SPLIT = re.compile(r"[ \t]+")
+MAX_PATTERN = 1000
+"""Of longer patterns, nothing is said: names have 255 characters, and a pattern of brackets takes for ever."""
 _DEFAULT_KEYS = ("preferred", "default")
 
 
@@ -79,10 +81,12 @@ def next_of(names: dict[str, tuple[str, str]], patterns: tuple[str, ...]) -> str
     """Return which of *names* (with sort key and version) is started next.
 
     The first of *patterns* that fits decides; of several that fit, and without one, the newest version of the first
-    sort key. Not looked at: entries that failed to boot and are passed over.
+    sort key. Not looked at: entries that failed to boot and are passed over, and patterns longer than `MAX_PATTERN`.
     """
     chosen = list(names)
     for pattern in patterns:
+        if len(pattern) > MAX_PATTERN:
+            continue
         fitting = [name for name in names if fnmatch.fnmatchcase(name.lower(), _pattern(pattern))]
         if fitting:
             chosen = fitting
