@@ -10,13 +10,14 @@ from ec_closure.report import MAX_LISTED
 from ec_verify.location import StoreLocation
 from ec_verify.observe import units
 from ec_verify.observe.host import Host
+from ec_verify.observe.kernel import Kernel
 from ec_verify.observe.places import HostPlaces
 from ec_verify.observe.units import UnitFile, Units
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.ec_verify.conftest import Scene
+    from tests.ec_verify.conftest import Names, Scene
 
 STORE = f"/nix/store/{'1' * 32}-tools"
 GENERATED = "/run/systemd/generator"
@@ -94,6 +95,7 @@ def judged(tmp_path: Path, scene: Scene) -> Judged:
         f"RootDirectory={STORE}/../../../evil",
         "RootImage=/evil",
         "ExtensionDirectories=/evil",
+        "[Socket]\nService=debug-shell.service",
     ],
 )
 @pytest.mark.parametrize("path", [f"{GENERATED}.early/sshd.service", f"{GENERATED}/sshd.service.d/x.conf"])
@@ -128,7 +130,9 @@ def test_what_generators_write_stays_quiet(judged: Judged, text: str) -> None:
     assert [] == judged.severities()
 
 
-@pytest.mark.parametrize("command", ["sh -c 'evil'", "bash -euc evil", "|evil", "python3 -c evil"])
+@pytest.mark.parametrize(
+    "command", ["sh -c 'evil'", "bash -euc evil", "|evil", "python3 -c evil", "@bash -", "sh -i x"]
+)
 def test_commands_of_a_shell_are_no_generators_way(judged: Judged, command: str) -> None:
     """They are told."""
     judged.write(f"{GENERATED}/a.service", f"[Service]\nExecStart={command}\n")
@@ -204,13 +208,37 @@ def test_mounts_over_the_store_fail(judged: Judged, path: str, text: str, found:
         ("transient/session-2.scope", "[Scope]\nSlice=user-1000.slice\nTasksMax=infinity\n", []),
         ("transient/run-u1.service", f"[Service]\nExecStart=\nExecStart=@{STORE}/bin/x x\nEnvironment=A=b\n", []),
         ("transient/run-u1.service", f"[Service]\nExecStart=@{STORE}/bin/x x ; /evil\n", ["warn"]),
+        ("transient/sshd.service", "[Service]\nExecStart=/evil\n", ["fail"]),
+        ("transient/sshd.service.d/x.conf", "[Service]\nExecStartPost=/evil\n", ["fail"]),
+        ("transient/getty@tty1.service.d/x.conf", "[Service]\nExecStartPost=/evil\n", ["fail"]),
+        ("transient/service.d/x.conf", "[Service]\nExecStartPost=/evil\n", ["fail"]),
+        ("transient/run-.service.d/x.conf", "[Service]\nExecStartPost=/evil\n", ["fail"]),
+        ("transient/run-u1.service.d/x.conf", "[Service]\nDescription=x\n", []),
     ],
 )
 def test_what_is_placed_weighs_by_what_it_says(judged: Judged, path: str, text: str, found: list[str]) -> None:
-    """Limits are quiet where they are set by command; programs never are."""
+    """Limits are quiet where they are set by command; programs never are, least of all in units that the system has."""
+    for name in ("sshd.service", "getty@.service"):
+        judged.write(f"{STORE}/units/{name}", "")
+    judged.link("/etc/systemd/system", f"{STORE}/units")
     judged.write(f"/run/systemd/{path}", text)
 
     assert found == judged.severities()
+
+
+@pytest.mark.parametrize(
+    ("words", "found"), [(("systemd.mask=firewall.service",), []), (("systemd.mask=other.service",), ["warn"])]
+)
+def test_a_mask_among_generated_units_was_asked_for(
+    judged: Judged, names: type[Names], words: tuple[str, ...], found: list[str]
+) -> None:
+    """By the kernel's command line; no generator masks a unit by itself."""
+    judged.link(f"{GENERATED}.early/firewall.service", "/dev/null")
+    kernel = Kernel(names.system, "6.12", (f"init={names.system}/init", *words), words)
+    seen = units.observe(HostPlaces(StoreLocation(judged.root)))
+    findings = judged.scene.observe(host=Host(units=seen, kernel=kernel)).judge().findings
+
+    assert found == [one.severity for one in findings]
 
 
 def test_what_cannot_be_read_as_a_unit_fails(judged: Judged) -> None:

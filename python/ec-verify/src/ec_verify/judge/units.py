@@ -70,7 +70,7 @@ def judge_units(case: Case) -> Iterable[Finding]:
 def _unit(case: Case, file: UnitFile) -> Iterable[Finding]:
     where = file.path
     if file.target == "/dev/null" and not file.wish:
-        if file.place != "generator":
+        if file.place != "generator" or not _asked(case, file):
             yield case.weaker("EV313", "warn", f"{where} masks a unit", where)
     elif file.wish:
         yield from _wish(case, file)
@@ -84,6 +84,12 @@ def _unit(case: Case, file: UnitFile) -> Iterable[Finding]:
         yield from _alias(case, file, file.target)
     else:
         yield from _read(case, file)
+
+
+def _asked(case: Case, file: UnitFile) -> bool:
+    """Tell whether a unit may have been masked for the kernel's command line, which has findings of its own."""
+    kernel = case.observation.host.kernel if case.observation.host is not None else None
+    return kernel is None or f"systemd.mask={file.unit}" in kernel.words
 
 
 def _wish(case: Case, file: UnitFile) -> Iterable[Finding]:
@@ -116,7 +122,7 @@ def _read(case: Case, file: UnitFile) -> Iterable[Finding]:
         yield case.finding("EV313", message, file.path)
     elif file.place == "generator":
         yield from _generated(case, file, foreign)
-    elif file.place == "transient":
+    elif file.place == "transient" and not file.shadows:
         if foreign:
             yield case.weaker("EV313", "warn", f"{file.path} runs {foreign[0]}, which is not the store's", file.path)
     else:
@@ -150,15 +156,15 @@ def _generated(case: Case, file: UnitFile, foreign: list[str]) -> Iterable[Findi
     changing = [
         f"{key}={value}"
         for key, value in file.settings
-        if loads_code(key, value, case.store_dir) or changes_view(key, value, case.store_dir)
+        if loads_code(key, value, case.store_dir) or changes_view(key, value, case.store_dir) or _opens(value)
     ]
     if changing:
         yield case.finding("EV313", f"{file.path} says {changing[0]}", file.path)
         return
-    shells = [one for one in file.programs if one.shell or (base_name(one.word) in _SHELLS and _commands(one))]
+    shells = [one for one in file.programs if one.shell or (base_name(one.word) in _SHELLS and not _script(one))]
     if shells:
         said = " ".join((shells[0].word, *shells[0].arguments))
-        yield case.weaker("EV313", "warn", f"{file.path} runs commands of a shell: {said}", file.path)
+        yield case.weaker("EV313", "warn", f"{file.path} runs a shell: {said}", file.path)
 
 
 def _placed(case: Case, file: UnitFile, foreign: list[str]) -> Iterable[Finding]:
@@ -183,9 +189,10 @@ def _opens(value: str) -> bool:
     return any(word in _OPEN_SHELLS for word in value.split())
 
 
-def _commands(program: Program) -> bool:
-    """Tell whether a shell is given commands, and no script."""
-    return any(one.startswith("-") and not one.startswith("--") and "c" in one for one in program.arguments)
+def _script(program: Program) -> bool:
+    """Tell whether a shell is given a script, and neither commands nor somebody who types them."""
+    options = [one for one in program.arguments if one.startswith("-") and not one.startswith("--")]
+    return len(options) < len(program.arguments) and not any(set(one) & set("cis") for one in options)
 
 
 def _launcher(program: Program) -> bool:

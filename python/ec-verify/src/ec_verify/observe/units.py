@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from ec_verify.location import base_name
@@ -93,6 +93,7 @@ FILES: dict[str, Place] = {
 WISHES = (".wants", ".requires", ".upholds")
 """How directories end whose links only name what is started as well."""
 
+_SYSTEM = "/etc/systemd/system"
 _MAX_FILE = 1 << 20
 _MAX_TOTAL = 256 << 20
 _MAX_ENTRIES = 50_000
@@ -124,7 +125,8 @@ class UnitFile:
     """A unit, drop-in, link or program that is no file of the store.
 
     *settings* are all its assignments, in order. *target* is where a link leads: into the store too, where the link
-    itself is not of the store. *flaw* says why it was not read, though systemd may read it.
+    itself is not of the store. *flaw* says why it was not read, though systemd may read it. *shadows* tells whether the
+    system has a unit of that name itself, or the file changes many units.
     """
 
     path: str
@@ -133,6 +135,7 @@ class UnitFile:
     programs: tuple[Program, ...] = ()
     target: str | None = None
     flaw: str = ""
+    shadows: bool = False
 
     @property
     def drop_in(self) -> bool:
@@ -237,7 +240,16 @@ class _Walk:
             self.gaps.append(f"{path}: {said(error)}")
             return
         if found is not None:
-            self.files.append(found)
+            self.files.append(replace(found, shadows=self._shadows(found.unit)))
+
+    def _shadows(self, unit: str) -> bool:
+        """Tell whether the system has *unit*, or its template; what changes all of a kind or prefix changes some."""
+        stem, dot, kind = unit.rpartition(".")
+        if not dot or stem.endswith("-"):
+            return True
+        names = {unit, f"{stem.partition('@')[0]}@.{kind}" if "@" in stem else unit}
+        found = (follow(self.places.location, f"{_SYSTEM}/{name}") for name in names)
+        return any(one is not None and os.path.lexists(self.places.physical(one)) for one in found)
 
     def _file(self, path: str, place: Place) -> UnitFile | None:
         location = self.places.location
@@ -277,7 +289,7 @@ class _Walk:
         ]
         flaw = f"has {len(commands)} commands" if len(commands) > _MAX_COMMANDS else ""
         programs = tuple(self._program(command, own=bool(search)) for command in commands[:_MAX_COMMANDS])
-        return UnitFile(file.path, file.place, settings, programs, file.target, flaw)
+        return replace(file, settings=settings, programs=programs, flaw=flaw)
 
     def _program(self, command: Command, *, own: bool) -> Program:
         """Resolve a command; *own* tells whether the unit names directories of its own to look programs up in."""
