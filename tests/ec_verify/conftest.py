@@ -372,7 +372,12 @@ class Node:
         """Write verify.toml and policy.toml and return the former."""
         base = f"{self.site.as_uri()}/download/"
         tables: dict[str, dict[str, Any]] = {
-            "": {"node": "node-1", "state_dir": str(self.state), "policy": str(self.directory / "policy.toml")},
+            "": {
+                "node": "node-1",
+                "node_file": "",
+                "state_dir": str(self.state),
+                "policy": str(self.directory / "policy.toml"),
+            },
             "store": {"root": str(self.root)},
             "trust": {
                 "root": str(self.signed.pinned),

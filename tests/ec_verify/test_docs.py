@@ -112,8 +112,6 @@ def default_of(field: msgspec.structs.FieldInfo) -> str:
     """Return how the documents write a default."""
     if field.required:
         return "required"
-    if field.name == "node":
-        return "the host name"
     value = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
     if isinstance(value, msgspec.Struct):
         return "see below"

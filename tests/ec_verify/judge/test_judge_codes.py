@@ -13,7 +13,7 @@ from ec_closure.hashes import Hash
 from ec_closure.policy import LEVELS
 from ec_closure.signing import SecretKey
 from ec_closure.store_db_audit import Audit, Flaw
-from ec_verify.model import Problem, Recall
+from ec_verify.model import Problem, Recall, Standing
 from ec_verify.observe.boot import Boot, BootEntry, BootFile
 from ec_verify.observe.boot_files import Loaded
 from ec_verify.observe.boot_system import BootSystem, StoredFile
@@ -54,6 +54,7 @@ def _passed_on(code: str, step: str) -> Callable[[Scene, type[Names]], object]:
         "evaluation": lambda scene, _names: scene.evaluation(problems=(problem,)),
         "rebuild": lambda scene, _names: scene.rebuild(problems=(problem,)),
         "recall": lambda scene, _names: scene.set(recall=Recall(problems=(problem,))),
+        "standing": lambda scene, _names: scene.set(standing=Standing(problems=(problem,))),
     }[step]
 
 
@@ -104,6 +105,7 @@ PROVOKED: dict[str, Callable[[Scene, type[Names]], object]] = {
     "EV116": lambda scene, _names: scene.policy(systems=("another",)),
     "EV117": _specialised,
     "EV118": _passed_on("EV118", "trust"),
+    "EV119": _passed_on("EV119", "standing"),
     "EV201": lambda scene, names: scene.look(names.tool, nar_hash=names.sri("evil")),
     "EV202": lambda scene, names: scene.look(names.tool, nar_hash=None, problem="missing"),
     "EV203": _anomaly("mode"),

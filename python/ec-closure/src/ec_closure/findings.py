@@ -47,6 +47,7 @@ _KINDS = (
     Kind("EV116", "system not allowed by policy", "fail", "CI signed it, but not for this node. Switch to a system that `systems` in policy names, or add this one."),
     Kind("EV117", "a specialisation runs", "info", "It is part of the signed system. `allow_specialisations = false` in policy forbids it."),
     Kind("EV118", "what was fetched for this node cannot be used", "warn", "What lies in `courier` of the state directory is not what `ec-verify fetch` writes, or was altered. Nothing of it was believed. Find out who writes there, and fetch again."),
+    Kind("EV119", "the node's own data cannot be used", "warn", "`ec-provision apply` writes them at boot: see its log, or correct `node_file` in verify.toml. Until then the node goes by its host name, and reports stay here if verify.toml names no dashboard."),
     # Bytes
     Kind("EV201", "bytes differ from what CI signed", "fail", "Take the node out of service; `ec-verify explain PATH` shows the difference."),
     Kind("EV202", "store path missing", "fail", "The closure is not whole. `nix-store --repair-path` from a trusted cache restores it."),

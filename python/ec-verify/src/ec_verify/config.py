@@ -189,7 +189,8 @@ class Config(Table, frozen=True, kw_only=True):
     """The whole file."""
 
     schema: Literal["ec-runner.verify.v1"] = "ec-runner.verify.v1"
-    node: Line = msgspec.field(default_factory=socket.gethostname)
+    node: Line | None = None
+    node_file: AbsoluteOrEmpty = "/run/every-channel/node.json"
     state_dir: Absolute = "/var/lib/ec-verify"
     policy: AbsoluteOrEmpty = _DEFAULT_POLICY
     store: StoreTable = StoreTable()
@@ -204,6 +205,11 @@ class Config(Table, frozen=True, kw_only=True):
     report: ReportTable = ReportTable()
     system: SystemTable = SystemTable()
     boot: BootTable = BootTable()
+
+    @property
+    def name(self) -> str:
+        """The name that reports carry."""
+        return self.node or socket.gethostname()
 
     @property
     def location(self) -> StoreLocation:
@@ -233,7 +239,7 @@ class Config(Table, frozen=True, kw_only=True):
     @property
     def share(self) -> Share | None:
         """This node's part in rebuilding, None where it rebuilds everything."""
-        return Share(self.node, self.fleet.members, self.fleet.copies) if self.fleet.members else None
+        return Share(self.name, self.fleet.members, self.fleet.copies) if self.fleet.members else None
 
     def nix_settings(self, policy: Policy) -> NixSettings:
         """Return how Nix is to be run under *policy*."""
@@ -250,7 +256,11 @@ class Config(Table, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Settings:
-    """Configuration and policy as loaded, with the digests that a report cites and the bytes that they are of."""
+    """Configuration and policy as loaded, with the digests that a report cites and the bytes that they are of.
+
+    What the node's own data add is there once `ec_verify.node_data.apply` was asked: *node_data_problem* says what is
+    wrong with them.
+    """
 
     config: Config
     config_digest: str
@@ -258,6 +268,8 @@ class Settings:
     policy_digest: str
     config_bytes: bytes = b""
     policy_bytes: bytes = b""
+    node_data_digest: str | None = None
+    node_data_problem: str | None = None
 
 
 def decode(data: bytes, *, what: str = "verify.toml") -> Config:
@@ -284,10 +296,8 @@ def decode(data: bytes, *, what: str = "verify.toml") -> Config:
 def _check(config: Config) -> None:
     """Check what the types cannot say. Raises `EcError` with the key as its place."""
     location = config.location
-    if config.fleet.members and config.node not in config.fleet.members:
-        raise ConfigError(
-            f"this node, {config.node}, is none of them", place="fleet.members", hint="list the names of all nodes"
-        )
+    if config.node is not None:  # else its name is known where it runs, and not where its configuration is made
+        check_member(config)
     if (config.trust.metadata_base is None) != (config.trust.target_base is None):
         raise ConfigError("metadata_base and target_base go together", place="trust")
     if config.rebuild.scratch.startswith("tmpfs:"):
@@ -314,6 +324,19 @@ def _check(config: Config) -> None:
     for key, path in written.items():
         if path.startswith("/") and Path(_normal(path)).is_relative_to(location.store):
             raise ConfigError("lies inside the store that is verified", place=key)
+
+
+def check_member(config: Config) -> None:
+    """Raise `ConfigError` unless the node is one of its fleet."""
+    if config.fleet.members and config.name not in config.fleet.members:
+        raise ConfigError(
+            f"this node, {config.name}, is none of them", place="fleet.members", hint="list the names of all nodes"
+        )
+
+
+def check_dashboard(address: str) -> None:
+    """Raise `EcError` for the address of a dashboard that `report.url` would not take."""
+    _check_address("report.url", address)
 
 
 def _check_address(key: str, address: str) -> None:

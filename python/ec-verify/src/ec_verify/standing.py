@@ -16,7 +16,7 @@ from ec_verify.report.submit import Spool
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from ec_verify.config import Config
+    from ec_verify.config import Settings
     from ec_verify.report.submit import Dashboard
     from ec_verify.state import State
 
@@ -31,19 +31,23 @@ class Occasion:
     nonce: str | None
 
 
-def of_look(config: Config) -> Standing:
+def of_look(settings: Settings) -> Standing:
     """Return the standing where no report is made."""
-    lies = persistence.observe(config.state)
-    return Standing(volatile=lies.volatile, unknown=lies.unknown)
+    lies = persistence.observe(settings.config.state)
+    wrong = settings.node_data_problem
+    problems = (Problem("EV119", wrong),) if wrong is not None else ()
+    return Standing(volatile=lies.volatile, unknown=lies.unknown, problems=problems)
 
 
-def of_report(config: Config, state: State, dashboard: Dashboard | None, *, offline: bool, now: datetime) -> Occasion:
+def of_report(
+    settings: Settings, state: State, dashboard: Dashboard | None, *, offline: bool, now: datetime
+) -> Occasion:
     """Settle what the courier sent, and get a nonce: from *dashboard* now, or *offline* from what the courier brought.
 
     Hold the lock. What the courier's directory holds in their place is a problem, and not the end.
     """
-    found = of_look(config)
-    problems = []
+    config, found = settings.config, of_look(settings)
+    problems = list(found.problems)
     try:
         ledger.settle(Spool(config.spool), ledger.read(config.courier_dir))
     except EcError as error:

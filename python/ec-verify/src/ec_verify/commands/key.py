@@ -26,7 +26,7 @@ def key(*, common: Common = Common()) -> int:
         .decode()
     )
     if common.json:
-        found = {"node": settings.config.node, "keyid": public.keyid, "public": bare, "pem": pem}
+        found = {"node": settings.config.name, "keyid": public.keyid, "public": bare, "pem": pem}
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
     else:
         sys.stdout.write(pem)

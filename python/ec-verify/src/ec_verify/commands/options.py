@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from ec_closure.errors import UsageError
 from ec_verify import config as configuration
-from ec_verify import logs, priority
+from ec_verify import logs, node_data, priority
 from ec_verify.config import Settings, StoreTable
 from ec_verify.errors import ConfigError
 from ec_verify.location import StoreLocation
@@ -53,7 +53,7 @@ class Common:
             _ = settings.config.location
         except ConfigError as error:
             raise UsageError(error.message, place="--root, --store-dir, --state-dir", hint=error.hint) from error
-        return settings
+        return node_data.apply(settings)
 
     def progress(self) -> Progress:
         """Return where progress is drawn."""

@@ -73,7 +73,7 @@ def run(
         request = _request(level or settings.policy.level, trust, references=references, read_all=full_read)
         started = datetime.now(UTC)
         dashboard = None if trust.offline or no_submit else Dashboard.of(settings.config.report)
-        occasion = standing.of_report(settings.config, state, dashboard, offline=trust.offline, now=started)
+        occasion = standing.of_report(settings, state, dashboard, offline=trust.offline, now=started)
         request = replace(request, standing=occasion.standing)
         memory = keeper.opened(settings, state, now=int(request.time.timestamp()))
         outcome = verify(settings, request, common.progress(), memory)
@@ -105,7 +105,7 @@ def _remember(memory: Keeper, outcome: Outcome) -> None:
 def look(level: Level, common: Common, trust: Trust, listing: Listing, *, references: bool = False) -> int:
     """Verify up to *level* and print the result; no report, no counter, nothing sent, nothing taken from memory."""
     settings = common.settings()
-    request = replace(_request(level, trust, references=references), standing=standing.of_look(settings.config))
+    request = replace(_request(level, trust, references=references), standing=standing.of_look(settings))
     started = datetime.now(UTC)
     give_way(settings)
     with State(settings.config.state).lock():

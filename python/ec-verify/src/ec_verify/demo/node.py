@@ -133,6 +133,7 @@ class Node:
         config: dict[str, Any] = {
             "schema": "ec-runner.verify.v1",
             "node": self.name,
+            "node_file": "",
             "state_dir": str(self.state),
             "policy": str(self.policy),
             "store": {"root": str(self.root)},

@@ -243,7 +243,11 @@ def _same_version(report: Report, outcome: Outcome) -> None:
 def _compare(statement: ReportStatement, outcome: Outcome) -> None:
     report = statement.predicate
     settings = Settings(
-        Config(node=report.node, policy=""), report.config_digest, outcome.case.policy, report.policy_digest
+        Config(node=report.node, policy=""),
+        report.config_digest,
+        outcome.case.policy,
+        report.policy_digest,
+        node_data_digest=report.node_data_digest,
     )
     occasion = build.Occasion(
         datetime.fromtimestamp(report.started, UTC),

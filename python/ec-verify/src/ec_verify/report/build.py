@@ -55,9 +55,10 @@ def build(settings: Settings, outcome: Outcome, occasion: Occasion) -> RunOutput
         )
     return RunOutput(
         verifier=VerifierIdentity(version=version("ec-verify"), nix=outcome.nix_version),
-        node=settings.config.node,
+        node=settings.config.name,
         policy_digest=settings.policy_digest,
         config_digest=settings.config_digest,
+        node_data_digest=settings.node_data_digest,
         toplevel=case.observation.running.current or "none",
         manifest=reference,
         level_asked=case.level,
