@@ -52,6 +52,20 @@ class TestHelp:
 
         assert (0, True) == (code, f"Usage: ec-verify {' '.join(arguments)}".rstrip() in capsys.readouterr().out)
 
+    @pytest.mark.parametrize(
+        ("arguments", "taught"),
+        [
+            (["run"], "what `ec-verify fetch` left"),
+            (["submit"], "Exits with 0 when nothing waits any more"),
+            (["policy", "explain"], "EV205"),
+        ],
+    )
+    def test_help_teaches(self, arguments: list[str], taught: str, capsys: pytest.CaptureFixture[str]) -> None:
+        """All that a command says of itself, and not the line of the overview alone."""
+        main.run([*arguments, "--help"])
+
+        assert taught in " ".join(capsys.readouterr().out.split())
+
     def test_the_overview_says_what_the_commands_say_of_themselves(self, capsys: pytest.CaptureFixture[str]) -> None:
         """It is written without the library that reads command lines, which takes long to load."""
         main.make_app().help_print([])
