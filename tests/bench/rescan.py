@@ -8,7 +8,8 @@ from tests.bench.harness import Way, compare, program
 from tests.bench.store import large
 
 from ec_closure.policy import Policy
-from ec_verify.config import Config, RescanTable, Settings, StoreTable
+from ec_verify.config import Config, Settings
+from ec_verify.config_tables import RescanTable, StoreTable
 from ec_verify.judge import Case, judge
 from ec_verify.memory import clock, keeper
 from ec_verify.model import TrustOutcome

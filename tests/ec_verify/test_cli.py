@@ -55,7 +55,7 @@ class TestHelp:
     @pytest.mark.parametrize(
         ("arguments", "taught"),
         [
-            (["run"], "what `ec-verify fetch` left"),
+            (["run"], "those that `ec-verify fetch` left"),
             (["submit"], "Exits with 0 when nothing waits any more"),
             (["policy", "explain"], "EV205"),
         ],

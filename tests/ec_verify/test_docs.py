@@ -15,37 +15,37 @@ import pytest
 from ec_closure import policy
 from ec_closure.findings import KINDS
 from ec_closure.record import Line
-from ec_verify import config
+from ec_verify import config, config_tables
 from ec_verify.judge.etc import MUTABLE
 
 DOCS = Path(__file__).parents[2] / "docs"
 ROW = re.compile(r"\| `(?P<key>[a-z_]+)` \| (?P<type>[^|]+) \| (?P<default>[^|]+) \| (?P<text>[^|]+) \|")
 HEADING = re.compile(r"## (?P<name>.+)")
 WORDS: dict[Any, str] = {
-    config.Absolute: "absolute path",
-    config.AbsoluteOrEmpty: "absolute path or empty",
-    config.Url: "address",
-    config.UrlOrEmpty: "address or empty",
-    config.Size: "size",
-    config.Attribute: "flake attribute",
+    config_tables.Absolute: "absolute path",
+    config_tables.AbsoluteOrEmpty: "absolute path or empty",
+    config_tables.Url: "address",
+    config_tables.UrlOrEmpty: "address or empty",
+    config_tables.Size: "size",
+    config_tables.Attribute: "flake attribute",
     Line: "text",
     datetime.date: "date",
 }
 DOCUMENTED: dict[str, dict[str, type[msgspec.Struct]]] = {
     "configuration.md": {
         "Top level": config.Config,
-        "`[store]`": config.StoreTable,
-        "`[trust]`": config.TrustTable,
-        "`[courier]`": config.CourierTable,
-        "`[source]`": config.SourceTable,
-        "`[system]`": config.SystemTable,
-        "`[nix]`": config.NixTable,
-        "`[rescan]`": config.RescanTable,
-        "`[boot]`": config.BootTable,
-        "`[rebuild]`": config.RebuildTable,
-        "`[budget]`": config.BudgetTable,
-        "`[fleet]`": config.FleetTable,
-        "`[report]`": config.ReportTable,
+        "`[store]`": config_tables.StoreTable,
+        "`[trust]`": config_tables.TrustTable,
+        "`[courier]`": config_tables.CourierTable,
+        "`[source]`": config_tables.SourceTable,
+        "`[system]`": config_tables.SystemTable,
+        "`[nix]`": config_tables.NixTable,
+        "`[rescan]`": config_tables.RescanTable,
+        "`[boot]`": config_tables.BootTable,
+        "`[rebuild]`": config_tables.RebuildTable,
+        "`[budget]`": config_tables.BudgetTable,
+        "`[fleet]`": config_tables.FleetTable,
+        "`[report]`": config_tables.ReportTable,
     },
     "policy.md": {
         "Top level": policy.Policy,
@@ -87,7 +87,7 @@ def type_of(hint: Any) -> str:
     if origin in (types.UnionType, typing.Union):
         (inner,) = (one for one in arguments if one is not type(None))
         # An address that is not given has no default to fall back on: its own row says "none".
-        return type_of(inner) + ("" if inner == config.Url else " or none")
+        return type_of(inner) + ("" if inner == config_tables.Url else " or none")
     if origin is tuple:
         return f"list of {items_of(arguments[0])}"
     if hint is bool:
@@ -165,7 +165,9 @@ def test_what_changes_in_etc_by_itself_is_listed() -> None:
 def test_every_table_of_the_configuration_has_its_heading() -> None:
     """A new table must not stay undocumented."""
     tables = {
-        field.name for field in msgspec.structs.fields(config.Config) if issubclass(type(field.default), config.Table)
+        field.name
+        for field in msgspec.structs.fields(config.Config)
+        if issubclass(type(field.default), config_tables.Table)
     }
 
     assert {f"`[{name}]`" for name in tables} | {"Top level"} == DOCUMENTED["configuration.md"].keys()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.ec_verify.conftest import Names, Scene
 
     from ec_closure.findings import Severity
-    from ec_verify.config import StoreLayersKind
+    from ec_verify.config_tables import StoreLayersKind
 
 
 def on_store(kind: str) -> Mount:

@@ -12,7 +12,8 @@ import pytest
 
 from ec_closure.policy import Memory as MemoryRules
 from ec_closure.policy import Policy
-from ec_verify.config import BudgetTable, Config, RescanTable, Settings, StoreTable
+from ec_verify.config import Config, Settings
+from ec_verify.config_tables import BudgetTable, RescanTable, StoreTable
 from ec_verify.memory import clock, keeper
 from ec_verify.memory.contents import Built, Clock
 from ec_verify.model import Observation, TrustOutcome

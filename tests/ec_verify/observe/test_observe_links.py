@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ec_verify.config import SystemTable
+from ec_verify.config_tables import SystemTable
 from ec_verify.location import StoreLocation
 from ec_verify.observe import running
 from ec_verify.observe.running import observe, store_path_behind

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from ec_verify import config
-from ec_verify.config import ReportTable
+from ec_verify.config_tables import ReportTable
 from ec_verify.errors import ConfigError
 from ec_verify.report.submit import Dashboard, SubmitError
 from ec_verify.trust import establish

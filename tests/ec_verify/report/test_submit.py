@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
-from ec_verify.config import ReportTable
+from ec_verify.config_tables import ReportTable
 from ec_verify.errors import ConfigError, StateError
 from ec_verify.report import submit
 from ec_verify.report.submit import MEDIA_TYPE, Dashboard, Spool, SubmitError

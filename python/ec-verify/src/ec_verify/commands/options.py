@@ -13,7 +13,8 @@ from cyclopts import Parameter
 from ec_closure.errors import UsageError
 from ec_verify import config as configuration
 from ec_verify import logs, node_data, priority
-from ec_verify.config import Settings, StoreTable
+from ec_verify.config import Settings
+from ec_verify.config_tables import StoreTable
 from ec_verify.errors import ConfigError
 from ec_verify.location import StoreLocation
 from ec_verify.progress import Progress, choose

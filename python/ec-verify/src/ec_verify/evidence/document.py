@@ -22,7 +22,7 @@ from ec_closure.policy import Level, Policy
 from ec_closure.record import Record
 from ec_closure.store_db import PathInfo
 from ec_verify import model
-from ec_verify.config import StoreLayersKind
+from ec_verify.config_tables import StoreLayersKind
 from ec_verify.judge import Case
 from ec_verify.observe import host, kernel, kernel_modules, mounts, running
 from ec_verify.scan import entries, metadata, oddity, path

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ec_closure.manifest import Manifest, PathRecord
     from ec_closure.policy import Level, Policy
     from ec_closure.report import Cause, Coverage, Freshness, Listed, Observed, Overall, PathVerdict, Reading
-    from ec_verify.config import StoreLayersKind
+    from ec_verify.config_tables import StoreLayersKind
     from ec_verify.model import Evaluation, Observation, Problem, Rebuild, TrustOutcome
 
 _MAX_MESSAGE = 1000

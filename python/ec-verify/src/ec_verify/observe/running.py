@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ec_closure.store_path import StorePath, StorePathError
 
 if TYPE_CHECKING:
-    from ec_verify.config import SystemTable
+    from ec_verify.config_tables import SystemTable
     from ec_verify.location import StoreLocation
 
 _COMMAND_LINE = Path("/proc/cmdline")

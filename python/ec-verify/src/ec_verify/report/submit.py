@@ -28,7 +28,7 @@ from ec_verify.text import one_line
 if TYPE_CHECKING:
     import ssl
 
-    from ec_verify.config import ReportTable
+    from ec_verify.config_tables import ReportTable
 
 log = structlog.get_logger()
 
