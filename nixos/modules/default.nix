@@ -15,6 +15,7 @@ let
   };
   modules = lib.mapAttrs (_: module) {
     dashboard = ./dashboard.nix;
+    ec-node = ./ec-node.nix;
     provision = ./provision.nix;
     runner = ./runner.nix;
     verify = ./verify.nix;

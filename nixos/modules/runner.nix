@@ -53,6 +53,7 @@ in
     ];
 
     services.every-channel = {
+      ec-node.enable = lib.mkDefault true;
       provision.enable = lib.mkDefault true;
       verify.enable = lib.mkDefault true;
     };

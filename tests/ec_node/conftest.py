@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from ec_node.clock import Clock
 from ec_node.media.fragment import Track
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 
 VIDEO = Track(1, "vide", 15360, "avc1.42c01e", 640, 360)
 AUDIO = Track(2, "soun", 48000, "mp4a.40.2")
+
+
+@pytest.fixture(autouse=True)
+def _logs_end_with_their_test() -> Iterator[None]:
+    """Forget what a command configured: it writes to a stream that is closed by the next test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

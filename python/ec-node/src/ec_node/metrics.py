@@ -12,8 +12,6 @@ _FAMILIES = {
     "media_bytes": ("counter", "Bytes of segments published."),
     "runs": ("counter", "Starts of ffmpeg."),
     "failures": ("counter", "Ends of ffmpeg that were not asked for, by cause."),
-    "stalls": ("counter", "Times that nothing came for longer than the broadcast allows."),
-    "held_up": ("counter", "Times that this process itself was held up, or its machine."),
     "requests": ("counter", "Answers of the origin, by status."),
     "sent_bytes": ("counter", "Bytes that the origin answered with."),
     "pushed": ("counter", "Files that another origin took."),

@@ -84,10 +84,12 @@ class Follower:
                 self._broken = True
             if not entry.head:
                 raise MediaError("segments without an initialisation are not archived")
-            await self._keep(entry)
+            left = sum(one.duration for one in found.entries[number - found.sequence :])
+            await self._keep(entry, left / 1000)
             self._next = number + 1
 
-    async def _keep(self, entry: Entry) -> None:
+    async def _keep(self, entry: Entry, left: float) -> None:
+        """Fetch and archive *entry*, with which the last *left* seconds of the playlist begin."""
         if entry.head != self._head:
             head = await self._source.get(entry.head, _MAX_HEAD)
             await asyncio.to_thread(self._archive.begin, head)
@@ -97,7 +99,7 @@ class Follower:
         if entry.time is not None:
             self._time = entry.time
         elif broken:
-            self._time = self._clock.wall() - entry.duration / 1000
+            self._time = max(self._time, self._clock.wall() - left)
         await asyncio.to_thread(self._archive.add, data, time=self._time, duration=entry.duration, broken=broken)
         self._time += entry.duration / 1000
         self._broken = False
