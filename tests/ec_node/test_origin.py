@@ -26,6 +26,7 @@ class Answer:
     def __init__(self, messages: list[dict[str, Any]]) -> None:
         self.status = messages[0]["status"]
         self.headers = {key.decode(): value.decode() for key, value in messages[0]["headers"]}
+        self.pieces = [len(message.get("body", b"")) for message in messages[1:]]
         self.body = b"".join(message.get("body", b"") for message in messages[1:])
 
 
@@ -161,6 +162,17 @@ def test_health_and_metrics_are_told(ask: Asked) -> None:
 
     assert (200, 503, b"no segment for 30 seconds\n") == (well.status, unwell.status, unwell.body)
     assert b'ec_node_requests_total{broadcast="a",status="503"} 1' in ask("/metrics").body
+
+
+def test_a_large_segment_leaves_in_pieces(make_segment: Callable[..., Segment], ask: Asked) -> None:
+    """A viewer with a slow line holds a piece of it, not a copy."""
+    ask.local.add(make_segment("x" * 150_000), 1.0)
+    found = ask("/a/s8.m4s")
+    part = ask("/a/s8.m4s", range="bytes=1-140000")
+
+    assert [65536, 65536, 18928] == found.pieces
+    assert ("150000", 150_000) == (found.headers["content-length"], len(found.body))
+    assert (140_000, 3) == (len(part.body), len(part.pieces))
 
 
 @given(st.text(max_size=40) | st.from_regex(r"bytes=[0-9]{0,5}-[0-9]{0,5}", fullmatch=True), st.integers(0, 100_000))

@@ -21,6 +21,7 @@ from ec_node.archive.recorder import index_path
 from ec_node.errors import ArchiveError, ConfigError
 from ec_node.media.playlist import Kind, render
 from ec_node.publish import ranges
+from ec_node.publish.answer import MediaResponse
 from ec_node.publish.push import HEAD_TYPE, PLAYLIST_TYPE, SEGMENT_TYPE
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class _Archived:
         if part is not None:
             headers["Content-Range"] = f"bytes {part[0]}-{part[1] - 1}/{len(data)}"
             data, status = data[part[0] : part[1]], 206
-        return Response(data, status, headers, SEGMENT_TYPE if match[2] == "m4s" else HEAD_TYPE)
+        return MediaResponse(data, status, headers, SEGMENT_TYPE if match[2] == "m4s" else HEAD_TYPE)
 
     async def _index(self, request: Request) -> index.Index:
         name = request.path_params["name"]

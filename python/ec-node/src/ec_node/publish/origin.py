@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from ec_node.media.playlist import render_master
 from ec_node.metrics import MEDIA_TYPE
 from ec_node.publish import ranges
+from ec_node.publish.answer import MediaResponse
 from ec_node.publish.push import HEAD_TYPE, PLAYLIST_TYPE, SEGMENT_TYPE
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class Origin:
         headers["Content-Type"] = content.media_type
         if head:
             return Response(b"", status, {**headers, "Content-Length": str(len(data))})
-        return Response(data, status, headers)
+        return MediaResponse(data, status, headers)
 
     def _cross_origin(self, allowed: str) -> dict[str, str]:
         if not allowed:

@@ -54,6 +54,7 @@ class Supervisor:
         self._run: Run | None = None
         self._task: asyncio.Task[None] | None = None
         self._error: EcError | None = None
+        self._mistake: BaseException | None = None
 
     @property
     def state(self) -> State:
@@ -89,6 +90,8 @@ class Supervisor:
             self._take(Begin(self._clock.monotonic()))
             while self._state.phase != "over":
                 self._take(await self._next())
+                if self._mistake is not None:
+                    raise self._mistake
             if self._state.given_up and self._error is not None:
                 raise self._error
         finally:
@@ -129,6 +132,7 @@ class Supervisor:
             case Action.SPAWN:
                 self._error = None
                 self._task = asyncio.ensure_future(self._follow())
+                self._task.add_done_callback(self._ended_by_a_mistake)
             case Action.TERMINATE if self._run is not None:
                 self._run.send(signal.SIGTERM)
             case Action.KILL if self._run is not None:
@@ -138,6 +142,12 @@ class Supervisor:
                 self._task.cancel()
             case Action.READY:
                 self._job.ready()
+
+    def _ended_by_a_mistake(self, task: asyncio.Task[None]) -> None:
+        """Let what is no error of the input's come out: whoever started this process starts it again."""
+        if not task.cancelled() and (mistake := task.exception()) is not None:
+            self._mistake = mistake
+            self.stop()
 
     async def _follow(self) -> None:
         """Do one run, and report how it ended."""
