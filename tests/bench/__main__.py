@@ -9,9 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import closure, evaluation, judge, rebuild, rescan, scan, start
+from tests.bench import broadcast, closure, evaluation, judge, rebuild, rescan, scan, start
 
 CASES = {
+    "broadcast": broadcast.case,
     "scan": scan.case,
     "rescan": rescan.case,
     "closure": closure.case,

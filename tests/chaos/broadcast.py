@@ -20,6 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
@@ -111,7 +112,7 @@ class Viewer(threading.Thread):
         """Watch until told to stop."""
         while not self.over:
             time.sleep(0.1)
-            with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+            with contextlib.suppress(urllib.error.URLError, HTTPException, ConnectionError, TimeoutError):
                 self._look(self._get("index.m3u8").decode())
 
     def _look(self, text: str) -> None:
@@ -194,8 +195,11 @@ class Struck:
         """Wait until the viewer has fetched *count* segments more."""
         wanted, begun = self.viewer.fetched + count, time.monotonic()
         while self.viewer.fetched < wanted:
+            if not self.viewer.is_alive():
+                raise LostError("the viewer has ended")
             if self.viewer.troubles or time.monotonic() - begun > _PATIENCE:
-                raise LostError(self.viewer.troubles or f"no segment for {_PATIENCE:.0f} s")
+                said = (self.directory / "log").read_text()[-3000:]
+                raise LostError(f"{self.viewer.troubles or 'nothing came'}\n{said}")
             if self.process.poll() is not None:
                 raise LostError(f"the publisher ended with {self.process.returncode}")
             time.sleep(0.02)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import os
 import shutil
 import signal
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 import structlog
 
+from ec_node import main
 from ec_node.clock import Clock
 from ec_node.media.fragment import Track
 from ec_node.media.playlist import MediaPlaylist, parse
@@ -143,15 +146,19 @@ class Publishing:
         words = [sys.executable, "-m", "ec_node", "publish", "--broadcast", str(self.directory / "broadcast.toml")]
         return [*words, "--config", str(self.directory / "ec-node.toml")]
 
-    def fail(self, *more: str) -> tuple[int, list[str]]:
-        """Run it where it cannot work, and return its exit code and what it said in the end."""
-        done = subprocess.run(
-            [*self.command, *more], check=False, capture_output=True, text=True, timeout=_PATIENCE, cwd=self.directory
-        )
-        return done.returncode, [line for line in done.stderr.splitlines() if not line.startswith("{")]
+    def fail(self) -> tuple[int, list[str]]:
+        """Run it here, where it cannot work, and return its exit code and what it said in the end."""
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            code = main.run(self.command[3:])
+        return code, [line for line in said.getvalue().splitlines() if not line.startswith("{")]
 
     def start(self, *more: str) -> Publishing:
-        """Start it."""
+        """Start it. What one that was killed still had to say is forgotten."""
+        self._socket.settimeout(0)
+        with contextlib.suppress(BlockingIOError):
+            while self._socket.recv(4096):
+                continue
+        self._socket.settimeout(_PATIENCE)
         environment = {**os.environ, "NOTIFY_SOCKET": str(self.directory / "notify"), "WATCHDOG_USEC": "20000000"}
         with (self.directory / "log").open("a") as log:
             self.process = subprocess.Popen(

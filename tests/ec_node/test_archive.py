@@ -141,7 +141,7 @@ while True:
 
 def test_a_run_that_is_killed_leaves_a_whole_archive(tmp_path: Path) -> None:
     """Whenever it is: what the index names is there, and is what it says."""
-    for _ in range(5):
+    for _ in range(3):
         with subprocess.Popen([sys.executable, "-c", KILLED, tmp_path], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()
