@@ -56,7 +56,7 @@ class State:
         Raises `StateError` when another holds it.
         """
         with told(self.path):
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o755)
+            _make(self.path)
             descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -73,7 +73,7 @@ class State:
         removed = []
         with told(self.path):
             self.incoming.mkdir(exist_ok=True, mode=0o700)
-            self.releases.mkdir(exist_ok=True, mode=0o755)
+            _make(self.releases)
             for left in self.incoming.iterdir():
                 _remove(left)
                 removed.append(left.name)
@@ -146,8 +146,8 @@ class State:
         home = self.path / platform
         directory = self.incoming / f"{platform}-{generation.number}"
         with told(home):
-            (home / "generations").mkdir(parents=True, exist_ok=True, mode=0o755)
-            directory.mkdir(mode=0o755)
+            for path in (home, home / "generations", directory):
+                _make(path)
             (directory / "release").symlink_to(f"../../../releases/{generation.release}")
             self._write(directory / "generation.json", generation)
             target = home / "generations" / str(generation.number)
@@ -212,6 +212,13 @@ class State:
     def _write(self, file: Path, document: msgspec.Struct) -> None:
         with told(file), files.replacing(file, mode=0o644) as stream:
             stream.write(canonical.encode(document))
+
+
+def _make(path: Path) -> None:
+    """Make a directory that others may read, whatever the umask is: who serves may be somebody else."""
+    if not path.is_dir():
+        path.mkdir(parents=True)
+        path.chmod(0o755)
 
 
 def _remove(path: Path) -> None:

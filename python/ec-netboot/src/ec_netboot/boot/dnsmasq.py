@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from ec_netboot.config import Config
 
+TFTP = "tftp"
+PORTS = 49152, 49251
+"""UDP ports of transfers, for firewalls, besides 69."""
+
 BIOS, EFI_X86_64, EFI_AARCH64 = "undionly.kpxe", "ipxe.efi", "ipxe-arm64.efi"
 
 
@@ -40,26 +44,29 @@ def offered(config: Config) -> dict[str, str]:
     return {name: path for name, path in found.items() if path}
 
 
-def configure(config: Config, root: str, *, token: str | None = None) -> str:
-    """Return dnsmasq's configuration. *root* is the directory that holds what is `offered`, and nothing else."""
+def configure(config: Config, *, token: str | None = None) -> str:
+    """Return dnsmasq's configuration. The directory `TFTP` in the runtime directory holds what is `offered` alone."""
     tftp = config.tftp
     lines = [
         "# Made by ec-netboot from netboot.toml; changes are lost.",
         "port=0",
         "keep-in-foreground",
         "log-facility=-",
+        "pid-file=",
         "bind-interfaces",
         f"listen-address={tftp.address}",
         "enable-tftp",
-        f"tftp-root={root}",
-        # Replies leave from port 69: firewalls need no helper that reads TFTP.
-        "tftp-single-port",
-        "tftp-max=100",
+        f"tftp-root={config.runtime / TFTP}",
+        # Each transfer has a port of its own. `tftp-single-port` would keep all on 69, but then dnsmasq 2.90 sends to
+        # nowhere once it is bound to an address.
+        f"tftp-port-range={PORTS[0]},{PORTS[1]}",
+        f"tftp-max={PORTS[1] - PORTS[0] + 1}",
     ]
     if tftp.interface:
         lines.append(f"interface={tftp.interface}")
     if config.proxy_dhcp.enabled and config.proxy_dhcp.subnet:
         network = ipaddress.IPv4Network(config.proxy_dhcp.subnet)
+        lines.append(f"dhcp-leasefile={config.runtime}/dnsmasq.leases")  # stays empty
         lines += _proxy(network, set(offered(config)), f"{config.url}netboot.ipxe", token)
     return "\n".join([*lines, ""])
 

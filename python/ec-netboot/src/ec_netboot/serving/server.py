@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401 - imported at first use otherwise, when we may be somebody who cannot
 import contextlib
 import ipaddress
 import logging

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -13,11 +14,18 @@ _MAX = 4096
 _TOKEN = re.compile(rb"[A-Za-z0-9._~-]{16,200}")
 
 
-def read_chain_token(path: str) -> ChainToken:
-    """Return the token in the file *path*; without a path, none is asked for. Raises `ConfigError`.
+CREDENTIAL = "chain-token"
 
-    It stands in addresses that iPXE asks for, so that only letters, digits and ``._~-`` are accepted.
+
+def read_chain_token(path: str) -> ChainToken:
+    """Return the token in systemd's credential, or else in the file *path*; with neither, none is asked for.
+
+    It stands in addresses that iPXE asks for, so that only letters, digits and ``._~-`` are accepted. Raises
+    `ConfigError`.
     """
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    if credentials and (Path(credentials) / CREDENTIAL).exists():
+        path = str(Path(credentials) / CREDENTIAL)
     if not path:
         return ChainToken(None)
     text = read_file(Path(path), _MAX).strip()
