@@ -16,6 +16,7 @@ let
   modules = lib.mapAttrs (_: module) {
     dashboard = ./dashboard.nix;
     ec-node = ./ec-node.nix;
+    netboot = ./netboot.nix;
     provision = ./provision.nix;
     runner = ./runner.nix;
     verify = ./verify.nix;
