@@ -59,6 +59,10 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         """End it."""
+        self.stop()
+
+    def stop(self) -> None:
+        """End it; once more does no harm."""
         self._server.should_exit = True
         self._thread.join()
         self._loop.close()

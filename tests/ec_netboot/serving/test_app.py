@@ -155,11 +155,12 @@ def test_the_token_is_not_logged(
     logs.configure()
     world.publish(make_image(1))
     world.stage()
-    start(token=TOKEN).ask(f"/netboot.ipxe?token={TOKEN}")
+    running = start(token=TOKEN)
+    running.ask(f"/netboot.ipxe?token={TOKEN}")
+    running.stop()  # what is logged is logged after the answer was sent
 
-    said = ""
-    while '"path": "/netboot.ipxe"' not in said:  # written after the answer was sent
-        said += capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert '"path": "/netboot.ipxe"' in said
     assert TOKEN not in said
 
 
@@ -442,3 +443,39 @@ def test_what_is_no_http(running: Any, request_line: bytes) -> None:
         client.shutdown(socket.SHUT_WR)
         assert client.recv(100).startswith((b"HTTP/1.1 4", b"HTTP/1.1 5"))
     assert running.ask("/healthz").status == 200
+
+
+def test_what_cannot_be_taken_over_is_not_hashed_each_second(
+    world: Any, make_image: Any, start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image takes seconds to hash: a damaged one is looked at again after a while, another one at once."""
+    from ec_netboot import staged
+
+    asked: list[str] = []
+    real = staged.load
+
+    def load(state: Any, directory: str) -> Any:
+        asked.append(directory)
+        return real(state, directory)
+
+    world.publish(make_image(1))
+    world.stage()
+    running = start()
+    running.boot()
+    monkeypatch.setattr(staged, "load", load)
+    world.publish(make_image(2))
+    world.stage()
+    asked.clear()
+    damaged = world.state.current("x86_64").release
+    whole = (world.state.releases / damaged / "kernel").read_bytes()
+    (world.state.releases / damaged / "kernel").write_bytes(b"damaged")
+    for _ in range(70):
+        running.refresh()
+    assert asked == [damaged, damaged]
+
+    (world.state.releases / damaged / "kernel").write_bytes(whole)
+    for _ in range(60):
+        running.refresh()
+
+    assert running.boot()[0] == whole
+    assert running.shelf.problem is None

@@ -9,6 +9,7 @@ from tests.fuzz.targets import (
     manifest,
     nar,
     narinfo,
+    netboot,
     nix_text,
     settings,
     signed,
@@ -26,4 +27,4 @@ OTHERS = (
     nix_text.STORE_PATH, nix_text.KEY, nix_text.EVENTS, nix_text.MOUNTS, kept.MEMORY, kept.EVIDENCE,
 )  # fmt: skip
 
-TARGETS = {target.name: target for target in (*NAMED, *OTHERS, *around.AROUND)}
+TARGETS = {target.name: target for target in (*NAMED, *OTHERS, *around.AROUND, *netboot.NETBOOT)}

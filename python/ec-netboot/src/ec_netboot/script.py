@@ -58,10 +58,10 @@ def parse(data: bytes, *, what: str) -> BootScript:
             place=what,
             hint="only scripts of `system.build.netbootIpxeScript` are understood",
         )
-    file, *words = lines[0].split()[1:]
-    if file not in _KERNELS:
-        raise ScriptError(f"boots {excerpt(file, 80)!r}, which is not in the image", place=what)
-    return _read(words, what)
+    words = lines[0].split()[1:]
+    if not words or words[0] not in _KERNELS:
+        raise ScriptError(f"boots {excerpt(' '.join(words[:1]), 80)!r}, which is not in the image", place=what)
+    return _read(words[1:], what)
 
 
 def _read(words: Sequence[str], what: str) -> BootScript:

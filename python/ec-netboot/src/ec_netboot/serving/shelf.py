@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ec_netboot.staged import Staged
     from ec_netboot.state import State
 
+_RETRY = 60
+"""Looks until something that could not be taken over is hashed again: an image takes seconds, a look is each second."""
+
 _log = structlog.get_logger()
 
 
@@ -42,6 +45,8 @@ class Shelf:
         self._platforms = tuple(platforms)
         self._shown = _Shown((), {}, {})
         self._standing: Standing | None = None
+        self._failed: tuple[int | None, ...] | None = None
+        self._patience = 0
         self.problem: str | None = None
 
     def current(self, platform: Platform) -> Staged | None:
@@ -65,14 +70,17 @@ class Shelf:
             if str(error) != self.problem:
                 _log.error("the old release stays", error=str(error), hint=error.hint)
             self.problem = str(error)
-        else:
-            self.problem = None
+            self._patience = _RETRY
 
     def _refresh(self) -> None:
         self._standing = self._state.standing()
         numbers = tuple(map(self._state.current_number, self._platforms))
+        if numbers == self._failed and self._patience:
+            self._patience -= 1
+            return
         if numbers == self._shown.numbers and self.problem is None:
             return
+        self._failed = numbers  # until it is taken over
         generations: dict[Platform, Generation] = {}
         for platform in self._platforms:
             generation = self._state.current(platform)
@@ -88,6 +96,7 @@ class Shelf:
         for platform, found in current.items():
             _log.info("serving", platform=platform, release=found.release.asset, archive=found.release.archive)
         self._remember_previous(generations, numbers, current, known)
+        self._failed = self.problem = None
 
     def _remember_previous(
         self,
