@@ -61,14 +61,28 @@ def test_the_program_ends_with_the_server(tmp_path: Path, how: signal.Signals) -
     server = (
         "import os, subprocess, sys\n"
         "r, w = os.pipe()\n"
-        "subprocess.Popen([sys.executable, '-m', 'ec_netboot.boot.keeper', *sys.argv[1:]], stdin=r)\n"
+        "subprocess.Popen([sys.executable, '-I', *sys.argv[1:]], stdin=r)\n"
         "os.close(r)\n"
         "sys.stdin.read()\n"
     )
     script = f"echo $$ > {tmp_path}/pid; exec cat {tmp_path}/never"  # which nobody ever writes to
-    with subprocess.Popen([sys.executable, "-c", server, "sh", "-c", script], stdin=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", server, keeper.__file__, "sh", "-c", script], stdin=subprocess.PIPE
+    ) as process:
         descriptor = os.pidfd_open(int((tmp_path / "pid").read_text()))
         process.send_signal(how)
         process.wait()
     assert select.select([descriptor], [], [], 30)[0]
     os.close(descriptor)
+
+
+def test_it_needs_no_library(tmp_path: Path) -> None:
+    """An interpreter that knows nothing but its own runs it: Nix gives programs their libraries, not interpreters."""
+    read, write = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", keeper.__file__, "sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 600"],
+        stdin=read,
+    ) as process:
+        os.close(read)
+        os.close(write)
+        assert process.wait(30) == 0

@@ -1,4 +1,7 @@
-"""Keeps a program running: `python -m ec_netboot.boot.keeper PROGRAM ARGUMENTS`.
+"""Keeps a program running: `python -I keeper.py PROGRAM ARGUMENTS`.
+
+Run as a file, and of the standard library alone: where programs find their libraries by themselves, as in Nix, the
+interpreter does not.
 
 A process of its own, because it may have rights that the server has dropped, and because it ends the program whenever
 the server ends, in whatever way: its standard input is a pipe whose other end the server holds.

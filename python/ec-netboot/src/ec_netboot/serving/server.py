@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 
 from ec_closure.errors import EcError
+from ec_netboot.boot import keeper
 from ec_netboot.boot.root import prepare
 from ec_netboot.errors import ServeError
 from ec_netboot.notify import notify
@@ -79,8 +80,8 @@ async def serve(config: Config, state: State, *, http: bool = True, boot: bool =
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     with contextlib.ExitStack() as stack:
         bound = stack.enter_context(listen(config.http.address, config.http.port)) if http else None
-        keeper = await _keep(config, token, stack) if boot and config.tftp.enabled else None
-        if bound is None and keeper is None:
+        keeping = await _keep(config, token, stack) if boot and config.tftp.enabled else None
+        if bound is None and keeping is None:
             raise ServeError("there is nothing to serve", hint="enable tftp in netboot.toml")
         # Sockets are bound and dnsmasq has its rights: what faces strangers needs none any more.
         drop(config.user)
@@ -89,7 +90,7 @@ async def serve(config: Config, state: State, *, http: bool = True, boot: bool =
             tasks.append(asyncio.create_task(_http(config, state, token, bound, ended)))
         else:
             notify("READY=1")
-        watching = None if keeper is None else asyncio.create_task(keeper.wait())
+        watching = None if keeping is None else asyncio.create_task(keeping.wait())
         for task in (*tasks, *([watching] if watching else [])):
             task.add_done_callback(lambda _: ended.set())
         await ended.wait()
@@ -175,7 +176,7 @@ async def _keep(config: Config, token: ChainToken, stack: contextlib.ExitStack) 
     # Held open until the end: that the pipe ends is how the keeper learns that we did, however that came about.
     lifeline = stack.enter_context(_pipe())
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "ec_netboot.boot.keeper", *command, stdin=lifeline
+        sys.executable, "-I", "-S", "-B", keeper.__file__, *command, stdin=lifeline
     )
 
 
