@@ -55,6 +55,8 @@ CRASHERS: dict[str, tuple[str, bytes]] = {
         .read_bytes()
         .replace(b"/nix/store/a", b"/nix/st\\re/a"),
     ),
+    "menus of variables without end": ("grub", b"${" * 30_000),
+    "menus in menus": ("grub", b"submenu {" * 7_000),
     "a default of brackets": ("loader-entry", b"default " + b"[" * 60_000),
     "an event of brackets": ("events", b"@nix " + b"[" * 60_000),
 }

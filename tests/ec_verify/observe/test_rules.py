@@ -53,6 +53,17 @@ def test_rules_of_the_system_are_passed_over(tmp_path: Path) -> None:
     assert {} == seen(tmp_path)
 
 
+def test_what_the_system_copies_for_its_mode_is_compared_with_the_rest_of_etc(tmp_path: Path) -> None:
+    """And with nothing here; a file beside it is somebody's."""
+    at(tmp_path, f"{STORED}/etc/modprobe.d/secret.conf.mode").write_text("0400")
+    at(tmp_path, "/etc/modprobe.d/secret.conf").write_text("install a /nix/store/x")
+    at(tmp_path, "/etc/modprobe.d/other.conf").write_text("install a /evil")
+    at(tmp_path, "/run/modprobe.d/secret.conf").write_text("install a /evil")
+    found = rules.observe(HostPlaces(StoreLocation(tmp_path)), STORED)
+
+    assert ["/etc/modprobe.d/other.conf", "/run/modprobe.d/secret.conf"] == [one.path for one in found.files]
+
+
 def test_links_are_told_by_what_they_do(tmp_path: Path) -> None:
     """They mask, choose a file of the store, or lead to a file of somebody's."""
     at(tmp_path, f"{STORED}/a").write_text("a")

@@ -73,6 +73,15 @@ def test_what_the_system_links_whole_is_passed_over(machine: Machine) -> None:
     assert {} == machine.seen()
 
 
+def test_configuration_that_the_system_copies_is_compared_with_the_rest_of_etc(machine: Machine) -> None:
+    """And with nothing here."""
+    machine.write(f"{STORED}/etc/systemd/system.conf.mode", "0400")
+    machine.write("/etc/systemd/system.conf", "[Manager]\nDefaultEnvironment=A=b\n")
+
+    assert () == units.observe(machine.places, STORED).files
+    assert 1 == len(units.observe(machine.places).files)
+
+
 def test_what_only_names_a_unit_of_the_store_is_told_as_a_link(machine: Machine) -> None:
     """The unit is the store's; that it is started, or under which name, is not."""
     machine.link("/run/systemd/generator/x.target.wants/a.service", f"{STORED}/a.service")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ec_verify.observe.places import HostPlaces
 
 _MAX_CONFIG = 8 << 20
+_MAX_MENU = 2 << 20
 _MAX_ENTRIES = 5000
 _MAX_INITRDS = 50
 _VARIABLES = "firmware/efi/efivars"
@@ -158,7 +159,7 @@ def _entries(
                 entries, labels = extlinux.parse(text(read(places.physical(path), _MAX_CONFIG)), place)
                 found += [(path, one, one.name in labels) for one in entries]
             elif name == "grub.cfg":
-                found += [(path, *one) for one in grub.parse(text(read(places.physical(path), _MAX_CONFIG)))]
+                found += [(path, *one) for one in grub.parse(text(read(places.physical(path), _MAX_MENU)))]
         except FileNotFoundError:
             continue
         except OSError as error:

@@ -24,10 +24,13 @@ _MODULE = frozenset({"module", "module2", "xen_module"})
 _OTHERS = frozenset(
     {"chainloader", "source", ".", "configfile", "legacy_configfile", "legacy_source", "syslinux_configfile", "eval"}
 )
+MAX_ENTRIES = 10_000
+"""More are not returned; a menu of a thousand generations has some thousand."""
+_MAX_DEPTH = 50
 _KEYWORDS = frozenset({"if", "then", "else", "elif", "do", "while", "until", "!"})
 _PIECE = re.compile(
     r"\\(?P<escaped>[\s\S])|'(?P<single>[^']*)'|\"(?P<double>(?:\\[\s\S]|[^\"\\])*)\""
-    r"|(?P<plain>\$\{[^}\n]*\}|[^\s{}|&;<>'\"\\$]+|\$)|(?P<blank>[ \t\r\f\v]+)|(?P<mark>[\s\S])"
+    r"|(?P<plain>\$\{[^}\n$]*\}|[^\s{}|&;<>'\"\\$]+|\$)|(?P<blank>[ \t\r\f\v]+)|(?P<mark>[\s\S])"
 )
 _UNQUOTED = re.compile(r"\\([\"\\$\n])")
 
@@ -53,7 +56,7 @@ class _Loaded:
 def parse(config: str) -> list[tuple[LoaderEntry, bool]]:
     """Return the entries in their order, and whether each may be started next: by `set default=`, or outside any menu.
 
-    Values that hold a variable say nothing; the first menu is started where none is said.
+    Values that hold a variable say nothing; the first menu is started where none is said. At most `MAX_ENTRIES`.
     """
     reading = _Reading()
     for command in _commands(config):
@@ -106,16 +109,20 @@ class _Reading:
 
     def _open(self, given: list[str]) -> None:
         around = self.menus[-1]
+        self.kernel = None
+        if len(around.path) >= _MAX_DEPTH:
+            return  # nobody finds anything there: it counts to the menu around it
         path = (*around.path, around.inside)
         around.inside += 1
         ids = [word for before, word in pairwise(given) if before == "--id"]
         # Whoever is told to start a menu of menus starts one of them.
         self.opening = _Menu(path, (*around.names, ">".join(map(str, path)), *ids, *given[:1]))
-        self.kernel = None
 
     def _add(self, entry: LoaderEntry) -> _Loaded:
-        self.found.append(_Loaded(self.menus[-1], entry))
-        return self.found[-1]
+        loaded = _Loaded(self.menus[-1], entry)
+        if len(self.found) < MAX_ENTRIES:
+            self.found.append(loaded)
+        return loaded
 
     def _module(self, loaded: _Loaded, given: list[str]) -> None:
         """Add what a hypervisor is given: first the kernel with its command line, then initial RAM disks.

@@ -61,8 +61,8 @@ def observe(places: HostPlaces, seen: Running) -> Host:
     return Host(
         boot=boot.observe(places, known),
         etc=etc.observe(places, seen.current),
-        units=units.observe(places),
-        rules=rules.observe(places),
+        units=units.observe(places, seen.current),
+        rules=rules.observe(places, seen.current),
         preloads=preload.observe(places, seen.current),
         processes=running,
         kernel=kernel.observe(places, seen.booted or seen.current),

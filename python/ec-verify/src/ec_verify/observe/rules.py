@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from ec_verify.observe.places import read, said, text
-from ec_verify.observe.running import containing, follow
+from ec_verify.observe.running import containing, copied, follow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,9 +84,9 @@ class Rules:
     gaps: tuple[str, ...] = ()
 
 
-def observe(places: HostPlaces) -> Rules:
-    """Read what lies in the directories of rules; what they leave in subdirectories, nobody reads."""
-    reading = _Reading(places)
+def observe(places: HostPlaces, current: str | None = None) -> Rules:
+    """Read what lies in the directories of rules; what lies deeper, nobody reads. *current* is the running system."""
+    reading = _Reading(places, current)
     done: set[str] = set()
     for directory, kind in DIRECTORIES.items():
         leads = follow(places.location, directory)
@@ -102,6 +102,7 @@ class _Reading:
     """What was found so far; *left* is how many bytes may still be read."""
 
     places: HostPlaces
+    current: str | None = None
     files: list[RuleFile] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
     left: int = _MAX_TOTAL
@@ -141,7 +142,7 @@ class _Reading:
         if kind == "extension":
             return RuleFile(path, kind)
         status = self.places.physical(target).lstat()
-        if stat.S_ISDIR(status.st_mode):
+        if stat.S_ISDIR(status.st_mode) or copied(self.places.location, self.current, path):
             return None
         if not stat.S_ISREG(status.st_mode):
             return RuleFile(path, kind, flaw="is no regular file")

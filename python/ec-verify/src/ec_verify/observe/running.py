@@ -116,6 +116,14 @@ def follow(location: StoreLocation, link: str) -> str | None:
     return current
 
 
+def copied(location: StoreLocation, current: str | None, path: str) -> bool:
+    """Tell whether the system *current* copies the logical *path* of /etc, for its mode: `observe.etc` compares it."""
+    origin = follow(location, f"{current}/etc") if current is not None else None
+    if origin is None or not path.startswith("/etc/") or containing(location, origin) is None:
+        return False
+    return os.path.lexists(location.physical(f"{origin}{path.removeprefix('/etc')}.mode"))
+
+
 def containing(location: StoreLocation, path: str) -> str | None:
     """Return the store path that the logical *path*, which is resolved, lies in; None outside the store."""
     prefix = location.store_dir + "/"

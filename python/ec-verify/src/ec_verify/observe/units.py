@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from ec_verify.location import base_name
 from ec_verify.observe import command_line, unit_syntax
 from ec_verify.observe.places import read, said, text
-from ec_verify.observe.running import containing, follow
+from ec_verify.observe.running import containing, copied, follow
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,9 +161,9 @@ class Units:
     gaps: tuple[str, ...] = ()
 
 
-def observe(places: HostPlaces) -> Units:
-    """Read what lies in the directories that systemd looks into. Homes of users are not looked at."""
-    walk = _Walk(places)
+def observe(places: HostPlaces, current: str | None = None) -> Units:
+    """Read what lies where systemd looks; *current* is the running system. Homes of users are not looked at."""
+    walk = _Walk(places, current)
     done: set[str] = set()
     for directory, place in DIRECTORIES.items():
         leads = follow(places.location, directory)
@@ -183,6 +183,7 @@ class _Walk:
     """What was found so far; *left* is how many bytes may still be read."""
 
     places: HostPlaces
+    current: str | None = None
     files: list[UnitFile] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
     left: int = _MAX_TOTAL
@@ -267,6 +268,8 @@ class _Walk:
             return UnitFile(path, place, target=target)
         if link and target is not None and _looked_at(target):
             return UnitFile(path, place, target=target)
+        if not link and copied(location, self.current, path):
+            return None
         shown = target if link else None
         if not stat.S_ISREG(status.st_mode):
             return UnitFile(path, place, target=shown, flaw="is no regular file")
