@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from ec_verify.judge.coverage import EPHEMERAL
 from ec_verify.observe import mounts, persistence
 from ec_verify.observe.persistence import Persistence, judge
+
+if TYPE_CHECKING:
+    from tests.ec_verify.conftest import Node
 
 ROOT = b"20 1 0:1 / / rw - ext4 /dev/vda rw\n"
 VAR = b"21 20 0:2 / /var rw - %s none rw\n"
@@ -50,3 +56,34 @@ def test_without_proc_it_is_not_known(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(mounts, "_MOUNTINFO", tmp_path / "none")
 
     assert "no mounts" in (persistence.observe(tmp_path).unknown or "")
+
+
+@pytest.mark.nix
+@pytest.mark.root
+def test_a_node_whose_state_lies_in_memory_says_so(node: Node) -> None:
+    """In the report and in the status; it passes all the same."""
+    node.state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", node.state], check=True)
+    try:
+        ran = node.run("run", "--json")
+        said = node.run("status", time=False).out
+    finally:
+        subprocess.run(["umount", node.state], check=True)
+
+    text = EPHEMERAL.format("tmpfs")
+    assert (0, [text]) == (
+        ran.exit,
+        [reason for one in ran.report.coverage for reason in one.reasons if text in reason],
+    )
+    assert text in said
+
+
+@pytest.mark.nix
+def test_a_node_whose_state_is_kept_says_nothing_of_it(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in the report nor in the status."""
+    monkeypatch.setattr(persistence, "observe", lambda _path: Persistence())
+
+    ran = node.run("run", "--json")
+
+    assert "node" not in {one.step for one in ran.report.coverage}
+    assert "since boot" not in node.run("status", time=False).out
