@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ec_closure.report import Report
 
 NOW = 1_790_000_000
+MEDIA_TYPE = "application/vnd.dsse.envelope+json"
 
 
 def edited(envelope: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
@@ -306,6 +308,24 @@ class TestRefused:
         connection.close()
 
         assert 413 == status
+
+    def test_a_body_that_ends_too_early(self, dashboard: Any, machine: Machine) -> None:
+        """Who hangs up has sent nothing, takes no room, and is no mistake of ours."""
+        dashboard.enrol(machine)
+        free = dashboard.services.room._free
+        head = (
+            f"POST /api/v1/reports HTTP/1.1\r\nHost: x\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: 100000\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", dashboard.port), timeout=30) as connection:
+            connection.sendall(head.encode() + machine.sign(machine.passed(NOW))[:500])
+            connection.shutdown(socket.SHUT_WR)
+            answered = connection.recv(100)
+        assert dashboard.send(machine.sign(machine.passed(NOW))).status == 201
+
+        assert b" 500 " not in answered
+        assert dashboard.services.room._free == free
+        codes = dashboard.services.counters.snapshot("reports")
+        assert "internal" not in str(codes)
 
     def test_one_node_cannot_drown_the_others(self, serve: Callable[..., Any], machine: Machine) -> None:
         """Beyond its rate it is asked to come back later, and others are served."""

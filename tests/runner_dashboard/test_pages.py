@@ -281,6 +281,8 @@ def test_what_was_done_is_in_the_audit(browser: Any, dashboard: Any) -> None:
     assert "token.create" in text
     assert "viewer for CI" in text
     assert "3 times" in text
+    assert dashboard.ask("GET", "/api/v1/audit", token=made["token"]).status == 403
+    assert dashboard.count("audit", "outcome = 'refused' AND actor = 'for CI' AND action = 'GET /api/v1/audit'") == 1
     assert made["token"].split("_", 2)[2] not in text
 
 

@@ -38,6 +38,14 @@ def test_a_wrong_token_begins_nothing_and_is_audited(dashboard: Any, new_browser
     assert dashboard.count("audit", f"detail LIKE '%{'B' * 43}%' OR subject LIKE '%{'B' * 43}%'") == 0
 
 
+def test_a_token_for_machines_begins_no_session(dashboard: Any, new_browser: Callable[[], Any]) -> None:
+    """It could not even sign out."""
+    made = dashboard.post("/api/v1/tokens", {"name": "monitoring", "scopes": ["metrics"]}).json
+
+    assert new_browser().sign_in(made["token"]).status == 401
+    assert dashboard.ask("GET", "/metrics", token=made["token"]).status == 200
+
+
 def test_another_site_cannot_sign_somebody_in(dashboard: Any, new_browser: Callable[[], Any]) -> None:
     """Not as a stranger's account, and not as anybody."""
     browser = new_browser()

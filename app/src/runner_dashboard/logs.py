@@ -25,8 +25,18 @@ def _printable(_logger: object, _method: str, event: MutableMapping[str, Any]) -
     return {key: excerpt(value, _MAX) if isinstance(value, str) else value for key, value in event.items()}
 
 
+class _Bridge(logging.Handler):
+    """What the web server says itself, such as that a request was no HTTP, among our own lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log it as an event of ours."""
+        structlog.get_logger().log(record.levelno, record.getMessage(), logger=record.name)
+
+
 def configure(form: Form = "auto", level: Level = "info") -> None:
     """Send logs to standard error; `auto` means lines for people on a terminal and JSON elsewhere."""
+    server = logging.getLogger("uvicorn")
+    server.handlers, server.propagate = [_Bridge(logging.WARNING)], False
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     structlog.configure(
         processors=[

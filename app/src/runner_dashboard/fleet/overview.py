@@ -79,7 +79,8 @@ def _open(connection: Connection) -> list[OpenFinding]:
             func.min(findings.c.message).label("message"),
         )
         .select_from(nodes.join(reports, nodes.c.current_report == reports.c.id).join(findings))
-        .where(nodes.c.state == "enrolled", findings.c.severity != "info")
+        # Of the nodes on which nothing is wrong, no row is looked at.
+        .where(nodes.c.state == "enrolled", nodes.c.fails + nodes.c.warns > 0, findings.c.severity != "info")
         .group_by(findings.c.code, findings.c.severity)
         .order_by(func.max(reports.c.received).desc(), findings.c.severity, findings.c.code)
         .limit(_FINDINGS)

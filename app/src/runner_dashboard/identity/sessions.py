@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert, select
 
 from runner_dashboard import audit
 from runner_dashboard.data.tables import sessions, tokens
+from runner_dashboard.identity.roles import Role
 from runner_dashboard.identity.tokens import alive, principal
 
 if TYPE_CHECKING:
@@ -49,9 +50,12 @@ class Sessions:
         return value.isascii() and self._keys.verifies(now, "form", session.encode(), _bytes(value))
 
     def begin(self, connection: Connection, now: int, token: str) -> tuple[str, Principal] | None:
-        """Begin a session for who has *token* and return its identifier; None for a token that is not accepted."""
+        """Begin a session for who has *token* and return its identifier; None for a token that is not accepted.
+
+        Nor is one for machines, that may not read a page.
+        """
         who = principal(connection, now, token)
-        if who is None:
+        if who is None or not who.may(Role.VIEWER, "read"):
             return None
         connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
         session = secrets.token_urlsafe(32)

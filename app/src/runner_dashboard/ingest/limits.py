@@ -6,12 +6,15 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING
 
+from starlette.requests import ClientDisconnect
+
 from runner_dashboard.refusals import BusyError, SlowError, TooLargeError, TooManyError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 _MINUTE = 60
+_DIGITS = 18
 
 
 class Room:
@@ -47,7 +50,7 @@ class Body:
         Where its length is announced, and too large, nothing is read.
         """
         announced = self._request.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._limit:
+        if announced.isdecimal() and (len(announced) > _DIGITS or int(announced) > self._limit):
             raise self._too_large()
         parts: list[bytes] = []
         try:
@@ -60,6 +63,8 @@ class Body:
                     parts.append(part)
         except TimeoutError:
             raise SlowError(f"the body did not arrive within {self._deadline:g} seconds") from None
+        except ClientDisconnect:
+            raise SlowError("the body ended before it was whole") from None
         return b"".join(parts)
 
     def close(self) -> None:

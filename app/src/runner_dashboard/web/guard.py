@@ -101,8 +101,9 @@ async def _served(spec: Spec, services: Services, request: Request, address: str
                 "sign in, or send an API token" if bearer is None else "this token is not accepted",
                 hint="Authorization: Bearer ecd_…",
             )
+        request.state.actor = who.name
         if not who.may(spec.role, spec.scope):
-            raise ForbiddenError(f"this needs the role {spec.role.word} and the scope {spec.scope}", place=who.name)
+            raise ForbiddenError(f"this needs the role {spec.role.word} and the scope {spec.scope}")
     body = b""
     if spec.method == "POST":
         incoming = Body(request, limit=MAX_BODY, room=services.room, deadline=_BODY_DEADLINE)
@@ -140,14 +141,15 @@ def _check_form(call: Call, who: Principal) -> None:
     if who.session is None:
         return
     if call.spec.kind != "form":
-        raise ForgedError("changes through the API need a bearer token", place=who.name)
+        raise ForgedError("changes through the API need a bearer token")
     if not call.services.sessions.is_ours(call.now, who.session, call.form().get(FORM_FIELD, "")):
-        raise ForgedError("this form was not made for this session", place=who.name, hint="load the page again")
+        raise ForgedError("this form was not made for this session", hint="load the page again")
 
 
 async def _refused(spec: Spec, services: Services, request: Request, error: RefusedError, address: str) -> Response:
     services.counters.add("refusals", code=error.code)
-    log.info("refused", route=spec.name, status=error.status, code=error.code, reason=str(error), address=address)
+    actor = getattr(request.state, "actor", None) or f"address {address}"
+    log.info("refused", route=spec.name, status=error.status, code=error.code, reason=str(error), actor=actor)
     # A page that is asked for without a session is a beginning, not an attempt.
     greeting = isinstance(error, UnauthorizedError) and spec.kind == "page"
     if error.status not in _UNAUDITED and not greeting:
@@ -158,7 +160,7 @@ async def _refused(spec: Spec, services: Services, request: Request, error: Refu
                     lambda connection: audit.refused(
                         connection,
                         now,
-                        actor=f"address {address}",
+                        actor=actor,
                         action=spec.name,
                         subject=error.place or "",
                         detail=f"{error.status} {error.code}: {error.message}",
