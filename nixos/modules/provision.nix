@@ -84,6 +84,8 @@ in
       description = "Apply this node's own data";
       documentation = [ "man:ec-provision(1)" ];
       wantedBy = [ "multi-user.target" ];
+      # Other data, other broadcasts: who starts them looks again whenever data were applied.
+      wants = [ "ec-node-broadcasts.service" ];
       # No network-online.target: only where there is an address to fetch does the program wait for the network.
       before = [
         "sshd.service"
