@@ -119,8 +119,9 @@ in
     description = "Start the broadcasts of this node";
     wantedBy = [ "multi-user.target" ];
     after = after ++ [ "network.target" ];
+    # When other data are applied it looks again, also when none is left: the last broadcast must end, too.
+    partOf = after;
     restartTriggers = [ cfg.package ];
-    unitConfig.ConditionDirectoryNotEmpty = broadcasts;
     serviceConfig = common // {
       Type = "oneshot";
       RemainAfterExit = true;
