@@ -33,7 +33,10 @@ in
     name: module:
     ours.public.runnerSystem {
       inherit name;
-      modules = [ module ];
+      modules = [
+        module
+        ./trust
+      ];
     }
   ) systems;
   packages = perSystem ./packages/outputs.nix;
