@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import subprocess
 import tomllib
@@ -108,6 +109,18 @@ def test_what_is_installed_is_what_is_locked() -> None:
     for name, entry in entries("requirements.lock").items():
         if entry["marker"] is None or Marker(entry["marker"]).evaluate():
             assert Version(version(name)) == Version(entry["version"] or ""), name
+
+
+def test_wheels_for_older_nixpkgs_are_the_locked_ones() -> None:
+    """The same versions with the same hashes, whoever builds."""
+    text = (ROOT / "nixos" / "packages" / "wheels.nix").read_text()
+    found = re.findall(r'pname = "([^"]+)";\s+version = "([^"]+)";\s+hash = "sha256-([^"]+)";', text)
+    locked = entries("requirements.lock")
+
+    assert found
+    for name, wanted, digest in found:
+        assert locked[name]["version"] == wanted
+        assert base64.b64decode(digest).hex() in (locked[name]["hashes"] or "")
 
 
 def test_uvs_own_lock_stays_out_of_git() -> None:

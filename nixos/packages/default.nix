@@ -3,6 +3,9 @@
 final: prev: {
   # Into every Python set, so that whoever overrides `python3` keeps them.
   pythonPackagesExtensions = prev.pythonPackagesExtensions ++ [
+    (import ./wheels.nix {
+      inherit (final) lib fetchPypi;
+    })
     (import ./python-set.nix {
       inherit pyproject-nix;
       inherit (final) lib;
