@@ -255,3 +255,11 @@ def test_what_cannot_be_read_keeps_the_level_from_being_reached(scene: Scene) ->
     assert ("undecided", None) == (judged.verdict, judged.level_reached)
     (running,) = (one for one in judged.coverage if one.step == "running state")
     assert "/etc: /etc/x: denied" in running.reasons
+
+
+def test_coverage_counts_every_part_of_the_machine_once(scene: Scene) -> None:
+    """What was seen is never more than what there is to see."""
+    judged = scene.observe(host=Host()).judge()
+    (running,) = (one for one in judged.coverage if one.step == "running state")
+
+    assert running.done == running.total

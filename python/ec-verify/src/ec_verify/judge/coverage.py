@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _CONCLUSIVE = frozenset({"rebuilt", "fixed", "unreproducible", "inherited", "corrupt", "missing"})
 # The parts of `ec_verify.observe.host`.
-_HOST = ("boot files", "kernel", "/etc", "units", "preloaded libraries", "processes")
+_HOST = ("boot files", "kernel", "/etc", "units", "rules", "preloaded libraries", "processes")
 
 EPHEMERAL = "rollback protection since boot only, and an ephemeral identity: the state directory lies on {}"
 _MAX_REASONS = 50
