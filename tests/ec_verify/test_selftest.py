@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,6 @@ from ec_verify.scan import path as paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.ec_verify.conftest import Node
 
@@ -80,6 +80,25 @@ def test_a_verifier_that_works_sees_every_planted_tamper(tmp_path: Path) -> None
     """And leaves nothing behind."""
     assert selftest.self_test(tmp_path) is None
     assert [] == list(tmp_path.iterdir())
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse set-user-ID bits, as a unit with RestrictSUIDSGID= does."""
+    real = Path.chmod
+
+    def chmod(self: Path, mode: int) -> None:
+        if mode & 0o6000:
+            raise PermissionError(1, "Operation not permitted", str(self))
+        real(self, mode)
+
+    monkeypatch.setattr(Path, "chmod", chmod)
+
+
+def test_where_nobody_may_set_the_bit_another_mode_is_planted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The verifier's own unit need not be given a right that it is there to find the abuse of."""
+    forbid(monkeypatch)
+
+    assert selftest.self_test() is None
 
 
 @pytest.mark.parametrize(

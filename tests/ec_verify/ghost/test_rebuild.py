@@ -89,7 +89,8 @@ def test_a_builder_that_fails_is_named_and_its_heirs_use_the_signed_bytes(yard: 
     marker = yard.store.root / "marker"
     marker.write_text("")
     top = yard.build(
-        f'let once = make "once" {{}} "if [ ! -e {marker} ]; then echo no marker here; exit 1; fi; echo once > $out";'
+        f'let once = make "once" {{}} "if [ ! -e {marker} ]; then'
+        ' echo no marker here; echo a part > $out; exit 1; fi; echo once > $out";'
         ' in make "top" { inherit once; } "read line < $once; echo $line $once > $out"'
     )[0]
     with yard.ghost() as ghost:
@@ -100,6 +101,8 @@ def test_a_builder_that_fails_is_named_and_its_heirs_use_the_signed_bytes(yard: 
     failure = next(seen.failure for path, seen in found.outputs.items() if path.endswith("-once"))
     assert failure is not None
     assert "no marker here" in failure
+    # Nix leaves the part that was written where it lies.
+    assert found.strays == ()
 
 
 def test_a_missing_source_is_said_and_not_waited_for(yard: Yard) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -145,6 +146,16 @@ def test_what_is_appended_to_a_boot_file_is_told_from_what_was_there(machine: Ma
     assert stored is not None
     assert stored.sha256 == dict(seen.entries[0].initrds[0].beginnings)[stored.size]
     assert stored.sha256 != seen.entries[0].initrds[0].sha256
+
+
+def test_a_directory_below_another_one_is_looked_at_once(machine: Machine) -> None:
+    """On vfat /boot/efi is /boot/EFI: what entries of /boot name there is no leftover of somebody's."""
+    machine.write("/boot/efi/nixos/k.efi", "the kernel")
+    machine.write("/boot/loader/entries/a.conf", f"linux /EFI/nixos/k.efi\noptions init={SYSTEM}/init\n")
+    seen = boot.observe(replace(machine.places, boot=("/boot", "/boot/efi")), [])
+
+    assert ["/boot/efi/nixos/k.efi"] == [one.kernel.path for one in seen.entries if one.kernel is not None]
+    assert () == seen.others
 
 
 def test_an_entry_whose_files_are_gone_says_so(machine: Machine) -> None:

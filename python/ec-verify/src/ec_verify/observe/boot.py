@@ -126,7 +126,10 @@ def _bounded(
 
 
 def _bases(places: HostPlaces) -> tuple[str, ...]:
-    """Return the boot directories that exist, each once."""
+    """Return the boot directories that exist, each once.
+
+    One below another, on the same file system, is a part of it: on vfat `/boot/efi` is `/boot/EFI`.
+    """
     found: dict[tuple[int, int], str] = {}
     for base in places.boot:
         leads = follow(places.location, base)
@@ -138,7 +141,11 @@ def _bases(places: HostPlaces) -> tuple[str, ...]:
             continue
         if stat.S_ISDIR(status.st_mode):
             found.setdefault((status.st_dev, status.st_ino), leads)
-    return tuple(found.values())
+    return tuple(
+        base
+        for (device, _), base in found.items()
+        if not any(device == other and base.startswith(f"{above}/") for (other, _), above in found.items())
+    )
 
 
 def _entries(

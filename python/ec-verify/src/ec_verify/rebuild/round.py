@@ -95,7 +95,7 @@ def run(
     result = ghost.nix.nix_store(["--realise", "--keep-going", *sorted(tests)], progress=progress, limits=limits())
     outcome = _collect(ghost, graph, tests, expect, result, number)
     outcome.stopped = result.stopped or _filled(result.activity)
-    outcome.strays = [] if outcome.stopped else _strays(ghost, dropped)
+    outcome.strays = [] if outcome.stopped else _strays(ghost, graph, dropped)
     return outcome
 
 
@@ -193,8 +193,9 @@ def _filled(activity: Activity) -> Spent:
     return "full" if any(_FULL in text for text in said) else ""
 
 
-def _strays(ghost: Ghost, dropped: set[str]) -> list[str]:
-    known = {base_name(path) for path in _rows(ghost).keys() | dropped}
+def _strays(ghost: Ghost, graph: Graph, dropped: set[str]) -> list[str]:
+    # A builder that failed may leave a part of its own output behind.
+    known = {base_name(path) for path in _rows(ghost).keys() | graph.outputs(graph.derivations) | dropped}
     return sorted(
         entry.name
         for entry in ghost.upper_directory.iterdir()
