@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ec_closure.errors import TrustError
+from ec_closure.errors import TrustError, UsageError
 from ec_fetch.errors import (
     OfflineError,
 )
@@ -68,3 +70,37 @@ def test_a_large_target_that_fails_leaves_nothing(world: Any, tmp_path: Path) ->
     with pytest.raises(TrustError):
         client.download_to("v1/disk.img", tmp_path / "staged/disk.img")
     assert list((tmp_path / "staged").iterdir()) == []
+
+
+def test_what_is_not_verified_yet_lies_where_there_is_room(
+    world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A boot image does not go through a temporary directory in memory."""
+    seen: list[Any] = []
+    real = tempfile.TemporaryFile
+
+    def temporary_file(*arguments: Any, **options: Any) -> Any:
+        seen.append(options.get("dir"))
+        return real(*arguments, **options)
+
+    client = world.client(scratch=tmp_path)
+    client.refresh()
+    monkeypatch.setattr(tempfile, "TemporaryFile", temporary_file)
+    client.download_to("v1/disk.img", tmp_path / "disk.img")
+
+    assert seen == [tmp_path]
+
+
+def test_every_published_file_is_listed(world: Any) -> None:
+    """With its release, its length and its digest, as they are signed."""
+    client = world.client()
+    with pytest.raises(UsageError):
+        client.assets()
+    client.refresh()
+
+    found = {one.name: one for one in client.assets()}
+
+    assert {"v1/SHA256SUMS", "v1/disk.img", "v1/runner.closure.json.zst"} <= found.keys()
+    image = found["v1/disk.img"]
+    assert (image.tag, image.asset, image.length) == ("v1", "disk.img", len(b"image v1"))
+    assert image.sha256 == hashlib.sha256(b"image v1").hexdigest()
