@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -165,3 +166,12 @@ def test_one_module_a_package_speaks_http() -> None:
         "ec_provision/fetch.py",
         "ec_verify/report/submit.py",
     }
+
+
+def test_the_boot_server_starts_one_program_and_stages_with_none() -> None:
+    """What unpacks archives speaks to nobody and starts nothing; what starts dnsmasq needs no library at all."""
+    assert importers("ec_netboot", {"subprocess", "multiprocessing", "pty"}) == {"boot/keeper.py"}
+    assert not [module for module in importers("ec_netboot", NETWORK | PROGRAMS) if module.startswith("staging/")]
+    assert importers("ec_netboot", {"tarfile"}) == set()
+    keeper = PACKAGES["ec_netboot"] / "boot" / "keeper.py"
+    assert {name.split(".")[0] for name in imports(keeper)} <= set(sys.stdlib_module_names)
