@@ -1,25 +1,7 @@
 # `nix develop` for people, `nix develop .#ci` for jobs: the smaller one.
 { pkgs, ... }:
 let
-  python = pkgs.python3.withPackages (
-    set: with set; [
-      # The workspace's own dependencies, from the set that nodes run
-      ec-closure
-      ec-fetch
-      ec-netboot
-      ec-node
-      ec-provision
-      ec-release
-      ec-verify
-      runner-dashboard
-      # What tests and lint need
-      hypothesis
-      mypy
-      pytest
-      pytest-xdist
-      trustme
-    ]
-  );
+  python = import ./packages/python-environment.nix { inherit pkgs; };
   ci = [
     python
     pkgs.git

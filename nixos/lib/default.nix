@@ -10,6 +10,8 @@ in
   ];
 
   public = {
+    # Markdown: `nix eval --raw .#lib.optionsReference > docs/options.md`
+    optionsReference = import ./options-reference.nix { inherit inputs; };
     lockedSources = import ./locked-sources.nix { inherit lib; };
     runnerSystem = import ./runner-system.nix { inherit inputs; };
   };

@@ -39,6 +39,7 @@ let
         };
         pythonImportsCheck = [ (lib.replaceStrings [ "-" ] [ "_" ] attrs.pname) ];
         meta = attrs.meta // {
+          license = lib.licenses.asl20;
           platforms = lib.platforms.linux;
         };
       }
