@@ -2,17 +2,20 @@
 { inputs }:
 let
   inherit (inputs.nixpkgs) lib;
-in
-{
   platforms = [
     "x86_64-linux"
     "aarch64-linux"
   ];
+in
+{
+  inherit platforms;
 
   public = {
     # Markdown: `nix eval --raw .#lib.optionsReference > docs/options.md`
     optionsReference = import ./options-reference.nix { inherit inputs; };
     lockedSources = import ./locked-sources.nix { inherit lib; };
+    # What checks with virtual machines install: nodes evaluate their own system by such a name, too.
+    testSystems = lib.genAttrs platforms (import ../checks/vm/systems.nix { inherit inputs lib; });
     runnerSystem = import ./runner-system.nix { inherit inputs; };
   };
 }
