@@ -15,12 +15,12 @@
         node.fail("touch /run/every-channel/root/lower/written")
         node.fail("mount -o remount,bind,rw /run/every-channel/root/lower && touch /run/every-channel/root/lower/written")
 
-    node.succeed("echo one > /etc/written", "mkdir -p /srv/written", "echo two > /root/.written")
+    node.succeed("echo one > /etc/written", "mkdir -p /srv/written", "echo two > ~root/.written")
     again(node)
 
     with subtest("writes are gone"):
         node.fail("ls -d /etc/written")
         node.fail("ls -d /srv/written")
-        node.fail("ls -d /root/.written")
+        node.fail("ls -d ~root/.written")
   '';
 }
