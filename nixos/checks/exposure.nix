@@ -10,6 +10,9 @@
   # Sets the host name and writes who may log in
   ec-provision = 40;
   ec-netboot = 20;
+  ec-netboot-boot = 20;
+  ec-netboot-stage = 20;
   "ec-node@" = 20;
+  ec-node-broadcasts = 20;
   runner-dashboard = 20;
 }

@@ -22,7 +22,8 @@ let
 in
 {
   formatting = check "formatting" [ nixfmt ] ''
-    find . -name '*.nix' -print0 | xargs -0 nixfmt --check
+    # What the demonstration ships is a machine of its own, whose attacks edit its text.
+    find . -path ./python -prune -o -name '*.nix' -print0 | xargs -0 nixfmt --check
   '';
 
   shell = check "shell" [ pkgs.shellcheck-minimal ] ''

@@ -135,6 +135,7 @@ def test_files_are_formatted() -> None:
     """As `nix fmt` writes them, where nixfmt is installed."""
     if shutil.which("nixfmt") is None:
         pytest.skip("there is no nixfmt on the PATH")
-    done = subprocess.run(["nixfmt", "--check", *ALL_NIX], capture_output=True, text=True, check=False)
+    ours = [file for file in ALL_NIX if not file.is_relative_to(ROOT / "python")]
+    done = subprocess.run(["nixfmt", "--check", *ours], capture_output=True, text=True, check=False)
 
     assert 0 == done.returncode, done.stdout + done.stderr
