@@ -54,7 +54,9 @@ let
         ];
       };
     in
-    lib.any (it: !it.assertion && lib.hasInfix inStore it.message) tried.config.assertions;
+    lib.any (
+      it: !it.assertion && (lib.hasInfix inStore it.message || lib.hasInfix option.name it.message)
+    ) tried.config.assertions;
   aboutSecrets = lib.concatMap (
     option:
     if lib.hasInfix "path" option.type then

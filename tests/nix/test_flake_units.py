@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 HOST_UNITS = Path("/usr/lib/systemd/system")
 PROGRAM = re.compile(r"^Exec\w+=.*$", re.MULTILINE)
-IN_STORE = re.compile(r"/nix/store/[\w.+?=-]+(?:/[\w.+-]+)+")
+IN_STORE = re.compile(r"/nix/store/[\w.+?=-]+(?:/[\w.+-]+)*")
 # Settings newer than the systemd that judges here are no mistakes.
-NEWER = re.compile(r"Unknown key (name )?'(X-\w+|ImportCredential|MemoryZSwapMax|PrivatePIDs)'")
+NEWER = re.compile(
+    r"Unknown key (name )?'(X-\w+|ImportCredential|RestartMaxDelaySec|RestartSteps)'"
+    r"|Failed to parse service type, ignoring: notify-reload"
+)
 
 
 @pytest.fixture(scope="module")

@@ -72,14 +72,15 @@ let
         ci.succeed("ec-release trust init --directory /srv/site --keys /srv/keys >&2")
 
 
-    def publish(version, name="node", assets=""):
+    def publish(version, name="node", called=None, assets=""):
         """Evaluate, describe, sign and publish one system as a release."""
+        called = called or name
         ci.succeed(
             f"ec-release closure --flake {SOURCE} --rev {ZERO} --issued 1700000000 --attr {attribute(name)} "
-            f"--name {name} --tag boot-v{version} --version {version} --output /srv/{name}.closure.json.zst "
+            f"--name {called} --tag boot-v{version} --version {version} --output /srv/{called}.closure.json.zst "
             "--trusted-public-key ${(import ./cache-key.nix).public} >&2",
             f"ec-release publish --directory /srv/site --keys /srv/keys --tag boot-v{version} --version {version} "
-            f"--closure /srv/{name}.closure.json.zst {assets} >&2",
+            f"--closure /srv/{called}.closure.json.zst {assets} >&2",
         )
 
 
