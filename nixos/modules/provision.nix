@@ -145,7 +145,9 @@ in
         ExecStartPre = [
           "-+${udevadm} settle --timeout=30"
         ]
-        ++ lib.optional (cfg.partition.wait > 0) "-+${udevadm} wait --timeout=${toString cfg.partition.wait} ${device}";
+        ++ lib.optional (
+          cfg.partition.wait > 0
+        ) "-+${udevadm} wait --timeout=${toString cfg.partition.wait} ${device}";
         # In the unit's own namespace, and nowhere if there is no such disk.
         MountImages = "-${device}:/run/ec-node-partition:root:ro,nosuid,nodev,noexec";
       };

@@ -7,6 +7,7 @@ let
     "install"
     "persistence"
     "read-only-root"
+    "netboot"
     "node-data"
     "reinstall"
     "source"
