@@ -1,4 +1,4 @@
-# What an appliance does without. Each line was measured in the closure (docs/installing.md, "What is in an image").
+# What an appliance does without (RUNNER_IMAGES.md, "What is in an image").
 {
   config,
   lib,
