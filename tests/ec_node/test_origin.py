@@ -66,7 +66,7 @@ class Asked:
 @pytest.fixture
 def ask(make_head: Callable[[str], Head], make_segment: Callable[..., Segment]) -> Asked:
     """Give an origin with one segment: number 7, `0123456789`."""
-    local = LocalPublisher(Window(size=4, target=2, first=7, max_bytes=1 << 20), Metrics("a"), lambda _: None)
+    local = LocalPublisher(Window(size=4, target=2, first=7, cuts=0, max_bytes=1 << 20), Metrics("a"), lambda *_: None)
     local.begin(make_head("head"))
     local.add(make_segment("0123456789"), 1_800_000_000.0)
     return Asked(local)

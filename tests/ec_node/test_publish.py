@@ -83,7 +83,8 @@ def test_a_killed_publisher_never_goes_back(publishing: Any) -> None:
     after = publishing.segments(1)
 
     assert after.sequence >= before.sequence + len(before.entries)
-    assert after.discontinuity_sequence > before.discontinuity_sequence + len(before.entries)
+    assert after.discontinuity_sequence > before.discontinuity_sequence
+    assert after.discontinuity_sequence < 100_000_000
 
 
 def test_a_stopped_ffmpeg_is_noticed_and_replaced(publishing: Any) -> None:

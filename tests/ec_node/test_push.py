@@ -53,7 +53,7 @@ class Remembered:
 
 async def pushed(remote: Remembered, metrics: Metrics, items: list[Head | Segment | None], queue: int = 50) -> None:
     """Hand *items* to a publisher at once; None waits until it has nothing left to do."""
-    window = Window(size=3, target=2, first=7, max_bytes=1 << 20)
+    window = Window(size=3, target=2, first=7, cuts=0, max_bytes=1 << 20)
     publisher = PushPublisher(remote, window, metrics, queue=queue, bandwidth=lambda _: 1)  # type: ignore[arg-type]
     task = asyncio.ensure_future(publisher.run())
     for item in items:

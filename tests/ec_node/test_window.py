@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def window(*, size: int = 4, max_bytes: int = 1 << 20, first: int = 100) -> Window:
     """Return an empty window."""
-    return Window(size=size, target=2, first=first, max_bytes=max_bytes)
+    return Window(size=size, target=2, first=first, cuts=5, max_bytes=max_bytes)
 
 
 def test_a_name_never_means_other_bytes(make_head: Callable[[str], Head], make_segment: Callable[..., Segment]) -> None:
@@ -94,6 +94,7 @@ def test_every_playlist_is_valid_and_goes_on_from_the_one_before(steps: list[str
             assert numbers.setdefault(entry.uri, number) == number
             assert one.find(entry.uri) is not None
             assert one.find(entry.head) is not None
+        assert one.next_cut > max(absolute(found).values(), default=0)
         for uri, counted in absolute(found).items():
             assert discontinuities.setdefault(uri, counted) == counted
         assert one.held_bytes == sum(len(media.data) for media in one._by_name.values())

@@ -83,8 +83,8 @@ class Service:
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(_close, sockets)
             numbers = Sequence(config.state / "sequence" / broadcast.name)
-            first = numbers.first(self._clock.wall(), broadcast.hls.segment)
-            local = LocalPublisher(self._window(first), self.metrics, numbers.used)
+            first, cuts = numbers.first(self._clock.wall(), broadcast.hls.segment)
+            local = LocalPublisher(self._window(first, cuts), self.metrics, numbers.used)
             publishers: list[Publisher] = [local]
             channel = Channel(
                 broadcast,
@@ -97,7 +97,7 @@ class Service:
             if config.archive.directory:
                 publishers.append(self._archive(stack))
             if broadcast.push is not None:
-                publishers.append(await self._push(stack, first, channel))
+                publishers.append(await self._push(stack, (first, cuts), channel))
             origin = Origin(
                 broadcast.name,
                 local,
@@ -194,12 +194,13 @@ class Service:
             self.supervisor.restart()
         log.info("the broadcast goes on with other settings")
 
-    def _window(self, first: int) -> Window:
+    def _window(self, first: int, cuts: int) -> Window:
         broadcast = self._broadcast
         return Window(
             size=broadcast.hls.window,
             target=target_duration(broadcast),
             first=first,
+            cuts=cuts,
             max_bytes=self._config.origin.memory * _MIB,
         )
 
@@ -209,7 +210,7 @@ class Service:
         stack.callback(archive.close)
         return ArchivePublisher(archive, self.metrics)
 
-    async def _push(self, stack: contextlib.AsyncExitStack, first: int, channel: Channel) -> PushPublisher:
+    async def _push(self, stack: contextlib.AsyncExitStack, first: tuple[int, int], channel: Channel) -> PushPublisher:
         push, table = self._broadcast.push, self._config.push
         remote = await stack.enter_async_context(
             Remote(
@@ -220,7 +221,7 @@ class Service:
                 ca_file=Path(table.ca_file) if table.ca_file else None,
             )
         )
-        return PushPublisher(remote, self._window(first), self.metrics, queue=table.queue, bandwidth=channel.bandwidth)
+        return PushPublisher(remote, self._window(*first), self.metrics, queue=table.queue, bandwidth=channel.bandwidth)
 
     def _limits(self) -> Limits:
         table = self._config.supervision

@@ -38,10 +38,11 @@ class Listed:
 class Window:
     """At most *size* segments in the playlist and as many behind it, of at most *max_bytes* together.
 
-    *first* numbers the first segment; a window that follows another's begins above all that the other has used.
+    *first* numbers the first segment, *cuts* the first discontinuity; a window that follows another begins
+    above all that the other has used.
     """
 
-    def __init__(self, *, size: int, target: int, first: int, max_bytes: int) -> None:
+    def __init__(self, *, size: int, target: int, first: int, cuts: int, max_bytes: int) -> None:
         self._size = size
         self._target = target
         self._max_bytes = max_bytes
@@ -50,8 +51,7 @@ class Window:
         self._heads: OrderedDict[str, Media] = OrderedDict()
         self._by_name: dict[str, Media] = {}
         self._next = first
-        # As large as the number: it cannot have been used before either, and grows no faster.
-        self._discontinuity_sequence = first
+        self._discontinuity_sequence = cuts
         self._broken = False
         self._bytes = 0
         self._forgotten: list[str] = []
@@ -62,6 +62,11 @@ class Window:
     def next_number(self) -> int:
         """The number of the segment that comes next."""
         return self._next
+
+    @property
+    def next_cut(self) -> int:
+        """The number above those of all discontinuities so far."""
+        return self._discontinuity_sequence + sum(one.entry.discontinuity for one in self._listed) + 1
 
     @property
     def held_bytes(self) -> int:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class LocalPublisher:
-    """Keeps what the origin answers with. *used* is told each number before it can be seen."""
+    """Keeps what the origin answers with. *used* is told numbers before they can be seen."""
 
-    def __init__(self, window: Window, metrics: Metrics, used: Callable[[int], None]) -> None:
+    def __init__(self, window: Window, metrics: Metrics, used: Callable[[int, int], None]) -> None:
         self.window = window
         self._metrics = metrics
         self._used = used
@@ -31,7 +31,7 @@ class LocalPublisher:
 
     def add(self, segment: Segment, time: float) -> None:
         """Take the next segment."""
-        self._used(self.window.next_number)
+        self._used(self.window.next_number, self.window.next_cut)
         self.window.add(segment, time=time)
         self.playlist = render(self.window.playlist()).encode()
         self._metrics.gauge("window_bytes", self.window.held_bytes)
