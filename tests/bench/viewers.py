@@ -112,7 +112,7 @@ def main() -> int:
     lines += [_line("playlist", told.playlists), _line("segment", told.segments)]
     lines.append(
         f"\n{options.viewers} viewers for {options.seconds:.0f} s, {told.sent * 8 / options.seconds / 1e6:.0f} Mbit/s: "
-        f"{told.stalls} stalls, {told.errors} errors; the origin and what it supervises took {work:.2f} processors."
+        f"{told.stalls} stalls, {told.errors} errors; the origin took {work:.2f} processors."
     )
     sys.stdout.write("\n".join(lines) + "\n")
     return 0

@@ -47,4 +47,5 @@ def test_broadcasts_run_with_few_rights_and_before_everything_else(
     publisher = units["ec-node@.service"].splitlines()
     assert {"User=ec-node", "Slice=ec-node.slice", "Restart=always", "RestartMaxDelaySec=60"} <= set(publisher)
     assert "LoadCredential=token:/run/keys/token" in publisher
+    assert "PartOf=ec-provision.service" in units["ec-node-broadcasts.service"].splitlines()
     assert "CPUWeight=1000" in units["ec-node.slice"]
