@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 STORED = f"/nix/store/{'1' * 32}-units"
 RUN = "[Service]\nExecStart=/evil\n"
+LINKED = ("c.service", "d.service", "e.service.d/x.conf")
 EVIL = (Program("/evil", "/evil"),)
 
 
@@ -121,17 +122,25 @@ def test_links_to_directories_of_drop_ins_are_followed(machine: Machine) -> None
     machine.write("/srv/drop-ins/x.conf", RUN)
     machine.link("/run/systemd/system/a.service.d", "/srv/drop-ins")
     machine.link("/run/systemd/system/b.service.d", "a.service.d")
-    machine.link("/run/systemd/system/c.service.d", ".")
     machine.link("/run/systemd/system/d.service.d", "../transient/d.service.d")
     machine.write("/run/systemd/transient/d.service.d/x.conf", RUN)
 
     assert {
         "/run/systemd/transient/d.service.d/x.conf": "",
-        "/run/systemd/system/c.service.d": "is no regular file",
-        "/run/systemd/system/d.service.d": "",
+        "/run/systemd/system/d.service.d/x.conf": "",
         "/run/systemd/system/a.service.d/x.conf": "",
         "/run/systemd/system/b.service.d/x.conf": "",
     } == {path: one.flaw for path, one in machine.seen().items()}
+
+
+def test_a_directory_of_drop_ins_that_leads_to_itself_ends(machine: Machine) -> None:
+    """What lies in it is seen once more."""
+    machine.link("/run/systemd/system/c.service.d", ".")
+    machine.write("/run/systemd/system/x.conf", RUN)
+    seen = machine.seen()
+
+    assert "is no regular file" == seen.pop("/run/systemd/system/c.service.d/c.service.d").flaw
+    assert {"/run/systemd/system/x.conf", "/run/systemd/system/c.service.d/x.conf"} == seen.keys()
 
 
 def test_links_that_mask_or_lead_nowhere_are_told(machine: Machine) -> None:
@@ -144,15 +153,18 @@ def test_links_that_mask_or_lead_nowhere_are_told(machine: Machine) -> None:
 
 
 def test_a_link_to_a_unit_beside_it_is_another_name(machine: Machine) -> None:
-    """The unit is read where it lies; programs that systemd starts are not read as units there."""
+    """But what weighs less there, is no unit there, or changes another unit here, is read again."""
     machine.write("/run/systemd/transient/a.service", RUN)
+    machine.write("/run/systemd/system/a.service", RUN)
     machine.write("/run/systemd/system-generators/a", RUN)
-    machine.link("/run/systemd/system/b.service", "../transient/a.service")
-    machine.link("/run/systemd/system/c.service", "../system-generators/a")
+    machine.link("/run/systemd/system/b.service", "a.service")
+    machine.link("/run/systemd/system/c.service", "../transient/a.service")
+    machine.link("/run/systemd/system/d.service", "../system-generators/a")
+    machine.link("/run/systemd/system/e.service.d/x.conf", "../a.service")
     seen = machine.seen()
 
     assert () == seen["/run/systemd/system/b.service"].programs
-    assert EVIL == seen["/run/systemd/system/c.service"].programs
+    assert [EVIL] * 3 == [seen[f"/run/systemd/system/{one}"].programs for one in LINKED]
 
 
 def test_what_is_no_file_is_neither_waited_for_nor_passed_over(machine: Machine) -> None:

@@ -219,11 +219,9 @@ class _Walk:
                     self.gaps.append(f"{path}: deeper than {_MAX_DEPTH} directories")
 
     def _leads_to_directory(self, path: str) -> bool:
-        """Tell whether systemd would find drop-ins behind a link, and nobody looks at them where they lie."""
+        """Tell whether systemd would find drop-ins behind a link: they change another unit here than where they lie."""
         target = follow(self.places.location, path) if path.endswith((".d", *WISHES)) else None
         if target is None or target == path or containing(self.places.location, target) is not None:
-            return False
-        if _looked_at(f"{target}/"):
             return False
         try:
             status = _status(self.places.physical(target))
@@ -266,7 +264,7 @@ class _Walk:
             raise FileNotFoundError
         if link and path.rpartition("/")[0].endswith(WISHES):
             return UnitFile(path, place, target=target)
-        if link and target is not None and _looked_at(target):
+        if link and target is not None and _looked_at(target, place) and not UnitFile(path, place).drop_in:
             return UnitFile(path, place, target=target)
         if not link and copied(location, self.current, path):
             return None
@@ -312,9 +310,9 @@ class _Walk:
         return Program(word, leads, command.arguments[:_MAX_ARGUMENTS], reaches, command.shell)
 
 
-def _looked_at(target: str) -> bool:
-    """Tell whether a file is read where it lies, so that a link to it is only another name."""
-    return any(target.startswith(f"{one}/") for one, place in DIRECTORIES.items() if place != "program")
+def _looked_at(target: str, place: Place) -> bool:
+    """Tell whether a unit is read where it lies, and weighs as it would here: a link to it is only another name."""
+    return place != "program" and any(target.startswith(f"{one}/") for one, its in DIRECTORIES.items() if its == place)
 
 
 def _status(path: Path) -> os.stat_result | None:
