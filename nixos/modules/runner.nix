@@ -5,6 +5,10 @@ let
 in
 {
   imports = [
+    # What it switches on, for whoever imports the profile alone
+    ./ec-node.nix
+    ./provision.nix
+    ./verify.nix
     ./runner-flake.nix
     ./runner-overlay-root.nix
     ./runner-small.nix

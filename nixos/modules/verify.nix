@@ -9,7 +9,12 @@
 let
   inherit (lib) mkOption types;
   cfg = config.services.every-channel.verify;
-  runner = config.services.every-channel.runner;
+  # A machine that is no runner may have this module alone.
+  runner = {
+    name = null;
+    overlayRoot.enable = false;
+  }
+  // (config.services.every-channel.runner or { });
   toml = pkgs.formats.toml { };
 
   address = types.strMatching "https?://[^[:space:]@?#]+/";
