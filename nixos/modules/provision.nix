@@ -96,7 +96,7 @@ in
         Type = "oneshot";
         RemainAfterExit = true;
         ExecStart = "${lib.getExe cfg.package} apply --group ${cfg.group} --deadline ${toString cfg.deadline}";
-        TimeoutStartSec = cfg.deadline + cfg.partition.wait + 90;
+        TimeoutStartSec = cfg.deadline + cfg.partition.wait + 120;
         ImportCredential = "node.toml";
 
         # The host name, files of others on a stick, and the group of broadcasts
@@ -143,7 +143,7 @@ in
       // lib.optionalAttrs cfg.partition.enable {
         # Ends when every device that the kernel has found was looked at: at once, unless the machine is very slow.
         ExecStartPre = [
-          "-+${udevadm} settle --timeout=30"
+          "-+${udevadm} settle --timeout=60"
         ]
         ++ lib.optional (
           cfg.partition.wait > 0
