@@ -117,6 +117,17 @@ def test_a_line_that_is_none_is_counted_and_passed_over(tmp_path: Path) -> None:
     assert index.Index((line(0), line(2)), 3) == index.read(path)
 
 
+def test_rubbish_without_end_does_not_swallow_the_next_line(tmp_path: Path) -> None:
+    """Longer than what is looked at for the end of a line."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"x" * 9000)
+    writer = IndexWriter(path)
+    writer.append(line(0))
+    writer.close()
+
+    assert index.Index((line(0),), 1) == index.read(path)
+
+
 def test_two_runs_do_not_write_one_index(tmp_path: Path) -> None:
     """The second is told."""
     first = IndexWriter(tmp_path / "a.jsonl")

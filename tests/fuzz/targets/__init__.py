@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.fuzz.targets import (
     around,
+    broadcasts,
     derivation,
     kept,
     manifest,
@@ -27,4 +28,6 @@ OTHERS = (
     nix_text.STORE_PATH, nix_text.KEY, nix_text.EVENTS, nix_text.MOUNTS, kept.MEMORY, kept.EVIDENCE,
 )  # fmt: skip
 
-TARGETS = {target.name: target for target in (*NAMED, *OTHERS, *around.AROUND, *netboot.NETBOOT)}
+TARGETS = {
+    target.name: target for target in (*NAMED, *OTHERS, *around.AROUND, *netboot.NETBOOT, *broadcasts.BROADCASTS)
+}

@@ -88,12 +88,14 @@ class IndexWriter:
         os.close(self._descriptor)
 
     def _mend(self) -> None:
-        """Cut off a last line without its end."""
+        """Cut off a last line without its end; one that is longer than any of ours gets one, and is no record."""
         size = os.fstat(self._descriptor).st_size
         tail = os.pread(self._descriptor, _MAX_LINE, max(0, size - _MAX_LINE))
         if tail and not tail.endswith(b"\n"):
-            keep = size - len(tail) + tail.rfind(b"\n") + 1
-            os.ftruncate(self._descriptor, keep)
+            if b"\n" in tail or size == len(tail):
+                os.ftruncate(self._descriptor, size - len(tail) + tail.rfind(b"\n") + 1)
+            else:
+                os.write(self._descriptor, b"\n")
             os.fsync(self._descriptor)
 
 
