@@ -47,6 +47,10 @@ class Step(msgspec.Struct, frozen=True, rename="camel"):
     reasons: dict[str, int] = {}
 
 
+# While there is one thread: see `runner_dashboard.ingest.accept`.
+_COVERAGE = msgspec.json.Decoder(list[Step])
+
+
 class Suspicion(msgspec.Struct, frozen=True):
     """What the dashboard concludes from several reports of one key."""
 
@@ -169,7 +173,7 @@ def _details(connection: Connection, row: Row[Any]) -> Details:
         **{name: getattr(row, name) for name in own},
         node=row.node_id,
         counts=msgspec.json.decode(row.counts, type=dict[str, int]),
-        coverage=msgspec.json.decode(row.coverage, type=list[Step]),
+        coverage=_COVERAGE.decode(row.coverage),
         findings=[
             Finding(one.code, one.severity, one.path, one.message, one.hint) for one in connection.execute(wrong)
         ],

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 from sqlalchemy import or_, select
 
+from ec_closure import dsse
 from ec_closure import report as reports
 from ec_closure.errors import BadInputError
 from runner_dashboard.data.tables import nodes
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from runner_dashboard.ingest.nonce import Freshness, Nonces
     from runner_dashboard.ingest.store import Answer
 
+# msgspec 0.20 works out what a type holds when it is first decoded, and two threads that do so at once end the process:
+# it is worked out here, where there is one thread.
+_WORKED_OUT = tuple(msgspec.json.Decoder(kind) for kind in (dsse.Envelope, reports.ReportStatement))
 _MAX_KEYS = 32
 _ASK = "ask for one when the run begins"
 
