@@ -96,7 +96,7 @@ in
         Type = "oneshot";
         RemainAfterExit = true;
         ExecStart = "${lib.getExe cfg.package} apply --group ${cfg.group} --deadline ${toString cfg.deadline}";
-        TimeoutStartSec = cfg.deadline + cfg.partition.wait + 120;
+        TimeoutStartSec = cfg.deadline + cfg.partition.wait + 180;
         ImportCredential = "node.toml";
 
         # The host name, files of others on a stick, and the group of broadcasts
@@ -141,9 +141,10 @@ in
         SystemCallErrorNumber = "EPERM";
       }
       // lib.optionalAttrs cfg.partition.enable {
-        # Ends when every device that the kernel has found was looked at: at once, unless the machine is very slow.
+        # Ends when every device that the kernel has found was looked at: at once, unless the machine is very slow. A
+        # stick that is missed means that nobody gets in, so the limit is generous.
         ExecStartPre = [
-          "-+${udevadm} settle --timeout=60"
+          "-+${udevadm} settle --timeout=120"
         ]
         ++ lib.optional (
           cfg.partition.wait > 0
