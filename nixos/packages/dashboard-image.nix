@@ -1,5 +1,5 @@
 # The dashboard as a container image, made from the same package. It is built and tested, and not what is published: the
-# authoritative image comes from app/Dockerfile (docs/release-authority.toml), which `meta.ci.publish` says to CI.
+# image that operators run comes from app/Dockerfile, and `meta.ci.publish` says so to CI (docs/decisions/0014).
 {
   lib,
   cacert,
