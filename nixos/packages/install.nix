@@ -3,7 +3,7 @@
   lib,
   writeShellApplication,
   coreutils,
-  gawk,
+  gnused,
   ec-provision,
   dosfstools,
   e2fsprogs,
@@ -16,7 +16,7 @@ writeShellApplication {
   name = "ec-install";
   runtimeInputs = [
     coreutils
-    gawk
+    gnused
     ec-provision
     dosfstools
     e2fsprogs
