@@ -7,6 +7,8 @@
   # Names begin with one of these; done ones are left out.
   prefixes,
   done,
+  # So many at one time: what was evaluated is not forgotten while Nix runs
+  limit,
   begin,
   end,
 }:
@@ -18,8 +20,10 @@ let
     attrNames
     concatMap
     elem
+    elemAt
     filter
     foldl'
+    genList
     getContext
     length
     seq
@@ -125,4 +129,6 @@ let
       )
     );
 in
-foldl' (before: row: seq before (evaluate row)) null rows
+foldl' (before: row: seq before (evaluate row)) null (
+  genList (elemAt rows) (if length rows < limit then length rows else limit)
+)
