@@ -162,7 +162,7 @@ def test_the_coverage_says_what_this_version_does_not_look_at(scene: Scene) -> N
     """A passed run must not look as if everything had been looked at."""
     (running,) = (one for one in scene.judge().coverage if one.step == "running state")
 
-    assert ("partly", 6, 12) == (running.status, running.done, running.total)
+    assert ("partly", 6, 13) == (running.status, running.done, running.total)
     assert "processes: not observed" in running.reasons
 
 
