@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from ec_closure import config_file
 from ec_closure.decoding import explain
 from runner_dashboard.errors import ConfigError
 from runner_dashboard.logs import Form, Level
@@ -129,13 +130,7 @@ def decode(data: bytes, environment: Mapping[str, str] | None = None, *, what: s
     """
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{len(data)} bytes where at most {MAX_BYTES} are accepted", place=what)
-    try:
-        config = msgspec.toml.decode(data, type=Config)
-    except RecursionError:
-        raise ConfigError("nested too deep", place=what) from None
-    except (msgspec.DecodeError, ValueError) as error:
-        message, place = explain(error, what)
-        raise ConfigError(message, place=place, hint=_HINT) from error
+    config = config_file.decode(data, Config, what=what, error=ConfigError, hint=_HINT)
     for name, value in sorted((environment or {}).items()):
         if name.startswith(PREFIX) and name != PATH_VARIABLE and not _KUBERNETES.fullmatch(name):
             config = _overlaid(config, name, value)
@@ -184,15 +179,4 @@ def load(path: Path | None, environment: Mapping[str, str]) -> Config:
 
 def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
     """Read a file that an operator named. Raises `ConfigError` with what the system said, or above *limit* bytes."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be read: {error.strerror}", place=str(path), hint="check the path, and who may read it"
-        ) from error
-    except ValueError as error:
-        raise ConfigError(f"cannot be read: {error}", place=str(path)) from error
-    if len(data) > limit:
-        raise ConfigError(f"more than the {limit} bytes that are accepted", place=str(path), hint="is it that file?")
-    return data
+    return config_file.read(path, limit, ConfigError)

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ec_closure.decoding import excerpt, explain
+from ec_closure import config_file
+from ec_closure.decoding import excerpt
 from ec_closure.errors import BadInputError, LimitError
 from ec_closure.findings import KINDS, Severity
 from ec_closure.record import Line, Record
@@ -214,13 +215,7 @@ def decode(data: bytes, *, what: str = "policy.toml") -> Policy:
     """
     if len(data) > MAX_BYTES:
         raise LimitError(f"{len(data)} bytes where at most {MAX_BYTES} are accepted", place=what)
-    try:
-        policy = msgspec.toml.decode(data, type=Policy)
-    except (msgspec.DecodeError, ValueError) as error:
-        message, place = explain(error, what)
-        raise PolicyError(message, place=place, hint="docs/policy.md lists every key") from error
-    except RecursionError:
-        raise PolicyError("nested too deep", place=what) from None
+    policy = config_file.decode(data, Policy, what=what, error=PolicyError, hint="docs/policy.md lists every key")
     _check(policy, what)
     return policy
 

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ec_closure.decoding import excerpt, explain
+from ec_closure import config_file
+from ec_closure.decoding import excerpt
 from ec_closure.errors import EcError
 from ec_closure.record import Line
 from ec_fetch.origin import check_address
@@ -157,13 +158,7 @@ def decode(data: bytes, *, what: str = "netboot.toml") -> Config:
     """
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{len(data)} bytes where at most {MAX_BYTES} are accepted", place=what)
-    try:
-        config = msgspec.toml.decode(data, type=Config)
-    except RecursionError:
-        raise ConfigError("nested too deep", place=what) from None
-    except (msgspec.DecodeError, ValueError) as error:
-        message, place = explain(error, what)
-        raise ConfigError(message, place=place, hint="docs/netboot.md lists every key") from error
+    config = config_file.decode(data, Config, what=what, error=ConfigError, hint="docs/netboot.md lists every key")
     try:
         _check(config)
     except EcError as error:
@@ -256,15 +251,4 @@ def load(path: Path | None) -> Config:
 
 def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
     """Read a file that a user named. Raises `ConfigError` with what the system said, or above *limit* bytes."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be read: {error.strerror}", place=str(path), hint="check the path, and who may read it"
-        ) from error
-    except ValueError as error:
-        raise ConfigError(f"cannot be read: {error}", place=str(path)) from error
-    if len(data) > limit:
-        raise ConfigError(f"more than the {limit} bytes that are accepted", place=str(path), hint="is it that file?")
-    return data
+    return config_file.read(path, limit, ConfigError)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from ec_closure import broadcast as broadcasts
-from ec_closure.decoding import explain
+from ec_closure import config_file
 from ec_closure.record import Line
 from ec_node.errors import ConfigError
 
@@ -96,13 +96,7 @@ class Config(Table, frozen=True, kw_only=True):
 
 def decode(data: bytes, *, what: str = "ec-node.toml") -> Config:
     """Decode ec-node.toml. Unknown keys are errors. Raises `ConfigError` with its place."""
-    try:
-        config = msgspec.toml.decode(data, type=Config)
-    except RecursionError:
-        raise ConfigError("nested too deep", place=what) from None
-    except (msgspec.DecodeError, ValueError) as error:
-        message, place = explain(error, what)
-        raise ConfigError(message, place=place, hint=_HINT) from error
+    config = config_file.decode(data, Config, what=what, error=ConfigError, hint=_HINT)
     if config.supervision.backoff > config.supervision.backoff_cap:
         raise ConfigError("is above backoff_cap", place=f"{what}: supervision.backoff", hint=_HINT)
     return config
@@ -143,17 +137,4 @@ def push_token(broadcast: Broadcast) -> str | None:
 
 def read_file(path: Path, limit: int) -> bytes:
     """Read a file that a user named. Raises `ConfigError` with what the system said, or above *limit* bytes."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be read: {(error.strerror or str(error)).lower()}",
-            place=str(path),
-            hint="check the path, and who may read it",
-        ) from error
-    except ValueError as error:
-        raise ConfigError(f"cannot be read: {error}", place=str(path)) from error
-    if len(data) > limit:
-        raise ConfigError(f"more than the {limit} bytes that are accepted", place=str(path), hint="is it that file?")
-    return data
+    return config_file.read(path, limit, ConfigError)

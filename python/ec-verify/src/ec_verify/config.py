@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
-
+from ec_closure import config_file
 from ec_closure import policy as policies
-from ec_closure.decoding import explain
 from ec_closure.errors import EcError
 from ec_closure.policy import Policy
 from ec_closure.record import Line  # noqa: TC001 - msgspec reads annotations when it decodes
@@ -143,13 +141,9 @@ def decode(data: bytes, *, what: str = "verify.toml") -> Config:
     """
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{len(data)} bytes where at most {MAX_BYTES} are accepted", place=what)
-    try:
-        config = msgspec.toml.decode(data, type=Config)
-    except RecursionError:
-        raise ConfigError("nested too deep", place=what) from None
-    except (msgspec.DecodeError, ValueError) as error:
-        message, place = explain(error, what)
-        raise ConfigError(message, place=place, hint="docs/configuration.md lists every key") from error
+    config = config_file.decode(
+        data, Config, what=what, error=ConfigError, hint="docs/configuration.md lists every key"
+    )
     try:
         _check(config)
     except EcError as error:
@@ -258,15 +252,4 @@ def tls_context(ca_file: Path, key: str) -> ssl.SSLContext:
 
 def read_file(path: Path, limit: int = MAX_BYTES) -> bytes:
     """Read a file that a user named. Raises `ConfigError` with what the system said, or above *limit* bytes."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be read: {error.strerror}", place=str(path), hint="check the path, and who may read it"
-        ) from error
-    except ValueError as error:
-        raise ConfigError(f"cannot be read: {error}", place=str(path)) from error
-    if len(data) > limit:
-        raise ConfigError(f"more than the {limit} bytes that are accepted", place=str(path), hint="is it that file?")
-    return data
+    return config_file.read(path, limit, ConfigError)
