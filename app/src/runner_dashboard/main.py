@@ -5,21 +5,21 @@ Exit: 0 done · 1 not healthy · 2 usage or configuration · 3 this machine or t
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
+from ec_closure import command_line
 from ec_closure.decoding import excerpt
-from ec_closure.errors import EcError, LocalError, UsageError
+from ec_closure.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_INTERRUPTED = 130
+    from ec_closure.errors import EcError
+
 _MAX = 1000
 _ASK = "see `runner-dashboard --help`"
 
@@ -73,29 +73,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    command_line.escape_what_cannot_be_shown()
+    return command_line.carried_out(lambda: _carry_out(list(arguments)), _complain, "runner-dashboard: interrupted")
+
+
+def _carry_out(arguments: list[str]) -> object:
+    if not arguments or arguments == ["token"]:
+        # Help alone would be a success, and a unit that forgot its verb would look well.
+        raise UsageError("no command", hint=_ASK)
     try:
-        if not arguments or list(arguments) == ["token"]:
-            # Help alone would be a success, and a unit that forgot its verb would look well.
-            return _complain(UsageError("no command", hint=_ASK))
-        code = make_app()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
-    except EcError as error:
-        return _complain(error)
+        return make_app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        return _complain(UsageError(str(error), hint=_ASK))
-    except BrokenPipeError:
-        # The reader of our result has left; nothing further can be said to it, also not at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return LocalError.exit_code
-    except OSError as error:
-        return _complain(LocalError(error.strerror or str(error), place=error.filename and str(error.filename)))
-    except KeyboardInterrupt:
-        sys.stderr.write("runner-dashboard: interrupted\n")
-        return _INTERRUPTED
-    return code if isinstance(code, int) else 0
+        raise UsageError(str(error), hint=_ASK) from error
 
 
 def _complain(error: EcError) -> int:

@@ -5,21 +5,20 @@ Exit: 0 done · 2 usage, configuration or a bad archive · 3 this machine, trust
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
-from ec_closure.decoding import excerpt
-from ec_closure.errors import EcError, LocalError, UsageError
+from ec_closure import command_line
+from ec_closure.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cyclopts import App
 
-_INTERRUPTED = 130
+    from ec_closure.errors import EcError
+
 _ASK = "see `ec-netboot --help`"
-_MAX_SHOWN = 1000
 
 _HELP = (
     "Stage verified boot images and serve them.\n\n"
@@ -59,21 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
-    try:
-        code = _carry_out(list(arguments))
-        sys.stdout.flush()
-    except EcError as error:
-        return _complain(error)
-    except BrokenPipeError:
-        # The reader of our result has left; nothing further can be said to it, also not at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return LocalError.exit_code
-    except OSError as error:
-        return _complain(LocalError(error.strerror or str(error), place=error.filename and str(error.filename)))
-    except KeyboardInterrupt:
-        sys.stderr.write("ec-netboot: interrupted; what was served before is still staged\n")
-        return _INTERRUPTED
-    return code if isinstance(code, int) else 0
+    return command_line.carried_out(
+        lambda: _carry_out(list(arguments)),
+        _complain,
+        "ec-netboot: interrupted; what was served before is still staged",
+    )
 
 
 def _carry_out(arguments: list[str]) -> object:
@@ -88,15 +77,8 @@ def _carry_out(arguments: list[str]) -> object:
 
 
 def _complain(error: EcError) -> int:
-    sys.stderr.write(f"ec-netboot: {_one_line(str(error))}\n")
     hint = error.hint or (_ASK if error.exit_code == UsageError.exit_code else None)
-    if hint:
-        sys.stderr.write(f"  hint: {_one_line(hint)}\n")
-    return error.exit_code
-
-
-def _one_line(text: str) -> str:
-    return excerpt(" ".join(text.split()), _MAX_SHOWN)
+    return command_line.tell("ec-netboot", error, hint)
 
 
 def _version() -> str:

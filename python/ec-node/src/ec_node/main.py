@@ -6,22 +6,20 @@ Exit: 0 done or stopped · 2 usage, configuration, or an input that cannot be pu
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 from typing import TYPE_CHECKING
 
-from ec_closure.decoding import excerpt
-from ec_closure.errors import EcError, LocalError, UsageError
+from ec_closure import command_line
+from ec_closure.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cyclopts import App
 
-_INTERRUPTED = 130
+    from ec_closure.errors import EcError
+
 _ASK = "see `ec-node --help`"
-_MAX = 1000
 
 _HELP = (
     "Publish a broadcast: from a tuner, a stream, a file or a test pattern to HLS.\n\n"
@@ -65,24 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        code = _carry_out(list(arguments))
-        sys.stdout.flush()
-    except EcError as error:
-        return _complain(error)
-    except BrokenPipeError:
-        # The reader of our result has left; nothing further can be said to it, also not at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return LocalError.exit_code
-    except OSError as error:
-        return _complain(LocalError(error.strerror or str(error), place=error.filename and str(error.filename)))
-    except KeyboardInterrupt:
-        sys.stderr.write("ec-node: interrupted\n")
-        return _INTERRUPTED
-    return code if isinstance(code, int) else 0
+    command_line.escape_what_cannot_be_shown()
+    return command_line.carried_out(lambda: _carry_out(list(arguments)), _complain, "ec-node: interrupted")
 
 
 def _carry_out(arguments: list[str]) -> object:
@@ -97,15 +79,8 @@ def _carry_out(arguments: list[str]) -> object:
 
 
 def _complain(error: EcError) -> int:
-    sys.stderr.write(f"ec-node: {_line(str(error))}\n")
     hint = error.hint or (_ASK if error.exit_code == UsageError.exit_code else None)
-    if hint:
-        sys.stderr.write(f"  hint: {_line(hint)}\n")
-    return error.exit_code
-
-
-def _line(text: str) -> str:
-    return excerpt(" ".join(text.split()), _MAX)
+    return command_line.tell("ec-node", error, hint)
 
 
 def _version() -> str:

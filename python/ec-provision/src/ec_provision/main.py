@@ -5,21 +5,19 @@ Exit: 0 done · 2 usage or bad data · 3 this machine, trust or transport · 130
 
 from __future__ import annotations
 
-import io
-import os
 import sys
 from typing import TYPE_CHECKING
 
-from ec_closure.decoding import excerpt
-from ec_closure.errors import EcError, LocalError, UsageError
+from ec_closure import command_line
+from ec_closure.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cyclopts import App
 
-_INTERRUPTED = 130
-_MAX = 1000
+    from ec_closure.errors import EcError
+
 _ASK = "see `ec-provision --help`"
 
 _HELP = (
@@ -61,24 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        code = _carry_out(list(arguments))
-        sys.stdout.flush()
-    except EcError as error:
-        return _complain(error)
-    except BrokenPipeError:
-        # The reader of our result has left; nothing further can be said to it, also not at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return LocalError.exit_code
-    except OSError as error:
-        return _complain(LocalError(error.strerror or str(error), place=error.filename and str(error.filename)))
-    except KeyboardInterrupt:
-        sys.stderr.write("ec-provision: interrupted; nothing was changed\n")
-        return _INTERRUPTED
-    return code if isinstance(code, int) else 0
+    command_line.escape_what_cannot_be_shown()
+    return command_line.carried_out(
+        lambda: _carry_out(list(arguments)), _complain, "ec-provision: interrupted; nothing was changed"
+    )
 
 
 def _carry_out(arguments: list[str]) -> object:
@@ -93,11 +77,7 @@ def _carry_out(arguments: list[str]) -> object:
 
 
 def _complain(error: EcError) -> int:
-    sys.stderr.write(f"ec-provision: {excerpt(' '.join(str(error).split()), _MAX)}\n")
-    hint = error.hint or (_ASK if isinstance(error, UsageError) else None)
-    if hint:
-        sys.stderr.write(f"  hint: {excerpt(hint, _MAX)}\n")
-    return error.exit_code
+    return command_line.tell("ec-provision", error, error.hint or (_ASK if isinstance(error, UsageError) else None))
 
 
 def _version() -> str:

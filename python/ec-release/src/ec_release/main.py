@@ -5,20 +5,20 @@ Exit: 0 done · 2 usage or bad input · 3 this machine, trust or transport · 13
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 
-from ec_closure.errors import EcError, LocalError
+from ec_closure import command_line
+from ec_closure.errors import UsageError
 from ec_release import logs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_INTERRUPTED = 130
+    from ec_closure.errors import EcError
 
 
 def make_app() -> App:
@@ -58,24 +58,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
     logs.configure()
+    return command_line.carried_out(
+        lambda: _carry_out(list(arguments)),
+        _complain,
+        "ec-release: interrupted; run the same command again to continue",
+    )
+
+
+def _carry_out(arguments: list[str]) -> None:
     try:
-        make_app()(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
-    except EcError as error:
-        return _complain(error)
+        make_app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        sys.stderr.write(f"ec-release: {error}\n  hint: see `ec-release --help`\n")
-        return 2
-    except BrokenPipeError:
-        # The reader of our result has left; nothing further can be said to it, also not at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return LocalError.exit_code
-    except OSError as error:
-        return _complain(LocalError(error.strerror or str(error), place=error.filename and str(error.filename)))
-    except KeyboardInterrupt:
-        sys.stderr.write("ec-release: interrupted; run the same command again to continue\n")
-        return _INTERRUPTED
-    return 0
+        raise UsageError(str(error), hint="see `ec-release --help`") from error
 
 
 def _complain(error: EcError) -> int:

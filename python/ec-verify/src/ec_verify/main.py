@@ -6,14 +6,13 @@ Exit: 0 passed or done · 1 a failing finding · 2 usage or configuration · 3 u
 from __future__ import annotations
 
 import inspect
-import io
-import os
 import re
 import sys
 import textwrap
 from typing import TYPE_CHECKING
 
-from ec_closure.errors import EcError, LocalError, UsageError
+from ec_closure import command_line
+from ec_closure.errors import UsageError
 from ec_verify.text import one_line
 
 if TYPE_CHECKING:
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 
     from cyclopts import App
 
-_INTERRUPTED = 130
+    from ec_closure.errors import EcError
+
 _ASK = "see `ec-verify --help`"
 _WIDTH = 80
 _PARAMETERS = re.compile(r"^Parameters\n-+\n", re.MULTILINE)
@@ -104,25 +104,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line *arguments* and return the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # Names on a disk are bytes; what a terminal's character set lacks must not end a run.
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        code = _carry_out(list(arguments))
-        sys.stdout.flush()
-    except EcError as error:
-        return _complain(error)
-    except BrokenPipeError:
-        # The reader of our result has left; nothing further can be said to it, also not at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return LocalError.exit_code
-    except OSError as error:
-        return _complain(LocalError(error.strerror or str(error), place=error.filename and str(error.filename)))
-    except KeyboardInterrupt:
-        sys.stderr.write("ec-verify: interrupted; nothing stays mounted\n")
-        return _INTERRUPTED
-    return code if isinstance(code, int) else 0
+    # Names on a disk are bytes.
+    command_line.escape_what_cannot_be_shown()
+    return command_line.carried_out(
+        lambda: _carry_out(list(arguments)), _complain, "ec-verify: interrupted; nothing stays mounted"
+    )
 
 
 def _carry_out(arguments: list[str]) -> object:
