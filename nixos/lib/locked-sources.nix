@@ -4,20 +4,18 @@
 # comes from the evaluated inputs, not from the lock file: what an input `follows` is there under one name.
 # Flake references that are no flakes (`flake = false`) have an outPath, too.
 { lib }:
-flake:
 let
-  children = input: lib.attrValues (input.inputs or { });
-  found = builtins.genericClosure {
-    startSet = map (input: {
+  inputsOf =
+    flake:
+    map (input: {
       key = toString input.outPath;
       inherit input;
-    }) (children flake);
-    operator =
-      item:
-      map (input: {
-        key = toString input.outPath;
-        inherit input;
-      }) (children item.input);
-  };
+    }) (lib.attrValues (flake.inputs or { }));
 in
-map (item: item.input.outPath) found
+flake:
+map (item: item.input.outPath) (
+  builtins.genericClosure {
+    startSet = inputsOf flake;
+    operator = item: inputsOf item.input;
+  }
+)

@@ -9,25 +9,20 @@ let
   inherit (lib) mkOption types;
   cfg = config.services.every-channel.dashboard;
   toml = pkgs.formats.toml { };
+  noSecret = import ./no-secret.nix { inherit lib; };
 
-  plain = toml.generate "dashboard.toml" cfg.settings;
-  # A mistake ends the build, not the first start.
-  checked =
-    pkgs.runCommand "dashboard.toml"
-      {
-        nativeBuildInputs = [ (pkgs.buildPackages.runner-dashboard or cfg.package) ];
-        preferLocalBuild = true;
-      }
-      ''
-        runner-dashboard check --config ${plain}
-        cp ${plain} $out
-      '';
+  checked = import ./checked-toml.nix { inherit pkgs; } {
+    name = "dashboard.toml";
+    inherit (cfg) settings;
+    program = pkgs.buildPackages.runner-dashboard or cfg.package;
+    check = "runner-dashboard check --config";
+  };
 
   program = lib.getExe cfg.package;
   arguments = "--config /etc/runner-dashboard/dashboard.toml";
 
   # Both units are the same user, who owns the state directory and nothing else.
-  hardened = {
+  hardened = import ./hardened.nix // {
     User = "runner-dashboard";
     DynamicUser = true;
     StateDirectory = "runner-dashboard";
@@ -35,31 +30,7 @@ let
     UMask = "0077";
     CapabilityBoundingSet = "";
     AmbientCapabilities = "";
-    KeyringMode = "private";
-    LockPersonality = true;
-    MemoryDenyWriteExecute = true;
-    NoNewPrivileges = true;
-    PrivateDevices = true;
     PrivateUsers = true;
-    ProcSubset = "pid";
-    ProtectClock = true;
-    ProtectControlGroups = true;
-    ProtectHome = true;
-    ProtectHostname = true;
-    ProtectKernelLogs = true;
-    ProtectKernelModules = true;
-    ProtectKernelTunables = true;
-    ProtectProc = "invisible";
-    ProtectSystem = "strict";
-    RestrictNamespaces = true;
-    RestrictRealtime = true;
-    SystemCallArchitectures = "native";
-    SystemCallErrorNumber = "EPERM";
-    SystemCallFilter = [
-      "@system-service"
-      "~@privileged"
-      "~@resources"
-    ];
   };
 in
 {
@@ -128,11 +99,7 @@ in
 
   config = lib.mkIf cfg.enable {
     assertions = [
-      {
-        assertion =
-          cfg.bootstrapTokenFile == null || !lib.hasPrefix builtins.storeDir cfg.bootstrapTokenFile;
-        message = "services.every-channel.dashboard: ${toString cfg.bootstrapTokenFile} would put a secret into the store, where everybody reads it.";
-      }
+      (noSecret "services.every-channel.dashboard.bootstrapTokenFile" cfg.bootstrapTokenFile)
     ];
 
     services.every-channel.dashboard.settings = lib.mkMerge [

@@ -11,37 +11,10 @@
 let
   program = lib.getExe cfg.package;
 
-  common = {
+  common = import ./hardened.nix // {
     CapabilityBoundingSet = "";
     UMask = "0027";
-    NoNewPrivileges = true;
     DevicePolicy = "closed";
-    KeyringMode = "private";
-    LockPersonality = true;
-    MemoryDenyWriteExecute = true;
-    PrivateDevices = true;
-    PrivateTmp = true;
-    ProcSubset = "pid";
-    ProtectClock = true;
-    ProtectControlGroups = true;
-    ProtectHome = true;
-    ProtectHostname = true;
-    ProtectKernelLogs = true;
-    ProtectKernelModules = true;
-    ProtectKernelTunables = true;
-    ProtectProc = "invisible";
-    ProtectSystem = "strict";
-    RemoveIPC = true;
-    RestrictNamespaces = true;
-    RestrictRealtime = true;
-    RestrictSUIDSGID = true;
-    SystemCallArchitectures = "native";
-    SystemCallFilter = [
-      "@system-service"
-      "~@privileged"
-      "~@resources"
-    ];
-    SystemCallErrorNumber = "EPERM";
   };
 
   # Starts what there is a file for, ends what there is none for any more, and has the others look at theirs again.

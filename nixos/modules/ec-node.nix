@@ -10,20 +10,15 @@ let
   cfg = config.services.every-channel.ec-node;
   inherit (config.services.every-channel) provision;
   toml = pkgs.formats.toml { };
+  noSecret = import ./no-secret.nix { inherit lib; };
   broadcasts = "/run/every-channel/broadcasts";
 
-  plain = toml.generate "ec-node.toml" cfg.settings;
-  # A mistake ends the build, not the first broadcast on a thousand nodes.
-  checked =
-    pkgs.runCommand "ec-node.toml"
-      {
-        nativeBuildInputs = [ pkgs.buildPackages.ec-node ];
-        preferLocalBuild = true;
-      }
-      ''
-        ec-node check --config ${plain}
-        cp ${plain} $out
-      '';
+  checked = import ./checked-toml.nix { inherit pkgs; } {
+    name = "ec-node.toml";
+    inherit (cfg) settings;
+    program = pkgs.buildPackages.ec-node;
+    check = "ec-node check --config";
+  };
 
   units = import ./ec-node-units.nix {
     inherit
@@ -108,10 +103,9 @@ in
   };
 
   config = lib.mkIf cfg.enable {
-    assertions = lib.mapAttrsToList (name: file: {
-      assertion = !lib.hasPrefix builtins.storeDir file;
-      message = "services.every-channel.ec-node.credentials.${name} would put a secret into the store, where everybody reads it.";
-    }) cfg.credentials;
+    assertions = lib.mapAttrsToList (
+      name: noSecret "services.every-channel.ec-node.credentials.${name}"
+    ) cfg.credentials;
 
     services.every-channel.ec-node.settings.origin.sockets = lib.mkDefault "/run/ec-node";
 

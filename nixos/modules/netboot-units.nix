@@ -12,38 +12,10 @@ let
   program = lib.getExe cfg.package;
   tftp = cfg.tftp.enable || cfg.proxyDhcp.enable;
 
-  # What none of the units needs.
-  common = {
+  common = import ./hardened.nix // {
     User = user;
     Group = user;
     UMask = "0022";
-    NoNewPrivileges = true;
-    KeyringMode = "private";
-    LockPersonality = true;
-    MemoryDenyWriteExecute = true;
-    PrivateDevices = true;
-    PrivateTmp = true;
-    ProcSubset = "pid";
-    ProtectClock = true;
-    ProtectControlGroups = true;
-    ProtectHome = true;
-    ProtectHostname = true;
-    ProtectKernelLogs = true;
-    ProtectKernelModules = true;
-    ProtectKernelTunables = true;
-    ProtectProc = "invisible";
-    ProtectSystem = "strict";
-    RemoveIPC = true;
-    RestrictNamespaces = true;
-    RestrictRealtime = true;
-    RestrictSUIDSGID = true;
-    SystemCallArchitectures = "native";
-    SystemCallErrorNumber = "EPERM";
-    SystemCallFilter = [
-      "@system-service"
-      "~@privileged"
-      "~@resources"
-    ];
   };
   without = common // {
     CapabilityBoundingSet = "";

@@ -8,23 +8,17 @@
 }:
 let
   cfg = config.services.every-channel.netboot;
-  toml = pkgs.formats.toml { };
+  noSecret = import ./no-secret.nix { inherit lib; };
   state = "/var/lib/ec-netboot";
   user = "ec-netboot";
   tftp = cfg.tftp.enable || cfg.proxyDhcp.enable;
 
-  plain = toml.generate "netboot.toml" cfg.settings;
-  # A mistake ends the build, not the first machine that wants to boot.
-  checked =
-    pkgs.runCommand "netboot.toml"
-      {
-        nativeBuildInputs = [ pkgs.buildPackages.ec-netboot ];
-        preferLocalBuild = true;
-      }
-      ''
-        ec-netboot check --config ${plain}
-        cp ${plain} $out
-      '';
+  checked = import ./checked-toml.nix { inherit pkgs; } {
+    name = "netboot.toml";
+    inherit (cfg) settings;
+    program = pkgs.buildPackages.ec-netboot;
+    check = "ec-netboot check --config";
+  };
 in
 {
   imports = [
@@ -54,17 +48,9 @@ in
         assertion = cfg.proxyDhcp.enable -> cfg.proxyDhcp.subnet != null;
         message = "services.every-channel.netboot.proxyDhcp.subnet: say which network is answered.";
       }
-    ]
-    ++
-      map
-        (file: {
-          assertion = file == null || !lib.hasPrefix builtins.storeDir (toString file);
-          message = "services.every-channel.netboot: ${toString file} would put a secret into the store, where everybody reads it.";
-        })
-        [
-          cfg.release.tokenFile
-          cfg.chainTokenFile
-        ];
+      (noSecret "services.every-channel.netboot.release.tokenFile" cfg.release.tokenFile)
+      (noSecret "services.every-channel.netboot.chainTokenFile" cfg.chainTokenFile)
+    ];
 
     services.every-channel.netboot.settings = lib.mkMerge [
       {

@@ -9,6 +9,7 @@ let
   inherit (lib) mkOption types;
   cfg = config.services.every-channel.provision;
   directory = "/run/every-channel";
+  hardened = import ./hardened.nix;
   device = "/dev/disk/by-label/EC-NODE";
   udevadm = "${config.systemd.package}/bin/udevadm";
 in
@@ -92,66 +93,51 @@ in
         "sshd.socket"
         "timers.target"
       ];
-      serviceConfig = {
-        Type = "oneshot";
-        RemainAfterExit = true;
-        ExecStart = "${lib.getExe cfg.package} apply --group ${cfg.group} --deadline ${toString cfg.deadline}";
-        TimeoutStartSec = cfg.deadline + cfg.partition.wait + 180;
-        ImportCredential = "node.toml";
-
-        # The host name, files of others on a stick, and the group of broadcasts
-        CapabilityBoundingSet = [
-          "CAP_SYS_ADMIN"
-          "CAP_DAC_READ_SEARCH"
-          "CAP_CHOWN"
-        ];
-        ReadWritePaths = [ directory ];
-        UMask = "0077";
-        NoNewPrivileges = true;
-        KeyringMode = "private";
-        LockPersonality = true;
-        MemoryDenyWriteExecute = true;
-        PrivateTmp = true;
-        ProtectClock = true;
-        ProtectControlGroups = true;
-        ProtectHome = true;
-        ProtectKernelLogs = true;
-        ProtectKernelModules = true;
-        ProtectKernelTunables = true;
-        ProtectProc = "invisible";
-        ProtectSystem = "strict";
-        RemoveIPC = true;
-        RestrictAddressFamilies = [
-          "AF_INET"
-          "AF_INET6"
-          "AF_NETLINK"
-          "AF_UNIX"
-        ];
-        RestrictNamespaces = true;
-        RestrictRealtime = true;
-        RestrictSUIDSGID = true;
-        SystemCallArchitectures = "native";
-        SystemCallFilter = [
-          "@system-service"
-          "~@privileged"
-          "~@resources"
-          "@chown"
-          "sethostname"
-        ];
-        SystemCallErrorNumber = "EPERM";
-      }
-      // lib.optionalAttrs cfg.partition.enable {
-        # Ends when every device that the kernel has found was looked at: at once, unless the machine is very slow. A
-        # stick that is missed means that nobody gets in, so the limit is generous.
-        ExecStartPre = [
-          "-+${udevadm} settle --timeout=120"
+      serviceConfig =
+        # It sets the host name, looks at disks, and reads the kernel's command line.
+        removeAttrs hardened [
+          "PrivateDevices"
+          "ProcSubset"
+          "ProtectHostname"
         ]
-        ++ lib.optional (
-          cfg.partition.wait > 0
-        ) "-+${udevadm} wait --timeout=${toString cfg.partition.wait} ${device}";
-        # In the unit's own namespace, and nowhere if there is no such disk.
-        MountImages = "-${device}:/run/ec-node-partition:root:ro,nosuid,nodev,noexec";
-      };
+        // {
+          Type = "oneshot";
+          RemainAfterExit = true;
+          ExecStart = "${lib.getExe cfg.package} apply --group ${cfg.group} --deadline ${toString cfg.deadline}";
+          TimeoutStartSec = cfg.deadline + cfg.partition.wait + 180;
+          ImportCredential = "node.toml";
+
+          # The host name, files of others on a stick, and the group of broadcasts
+          CapabilityBoundingSet = [
+            "CAP_SYS_ADMIN"
+            "CAP_DAC_READ_SEARCH"
+            "CAP_CHOWN"
+          ];
+          ReadWritePaths = [ directory ];
+          UMask = "0077";
+          RestrictAddressFamilies = [
+            "AF_INET"
+            "AF_INET6"
+            "AF_NETLINK"
+            "AF_UNIX"
+          ];
+          SystemCallFilter = hardened.SystemCallFilter ++ [
+            "@chown"
+            "sethostname"
+          ];
+        }
+        // lib.optionalAttrs cfg.partition.enable {
+          # Ends when every device that the kernel has found was looked at: at once, unless the machine is very slow. A
+          # stick that is missed means that nobody gets in, so the limit is generous.
+          ExecStartPre = [
+            "-+${udevadm} settle --timeout=120"
+          ]
+          ++ lib.optional (
+            cfg.partition.wait > 0
+          ) "-+${udevadm} wait --timeout=${toString cfg.partition.wait} ${device}";
+          # In the unit's own namespace, and nowhere if there is no such disk.
+          MountImages = "-${device}:/run/ec-node-partition:root:ro,nosuid,nodev,noexec";
+        };
     };
   };
 }

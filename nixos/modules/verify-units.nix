@@ -10,63 +10,37 @@ let
   state = "/var/lib/ec-verify";
   courier = "ec-verify";
 
-  # What none of them needs.
+  hardened = import ./hardened.nix;
+
   common = {
     Type = "oneshot";
     # 3 is undecided: a verdict, which is reported, and no failure of the unit. 1 is one, and shows in `systemctl --failed`.
     SuccessExitStatus = 3;
     UMask = "0077";
-    KeyringMode = "private";
-    NoNewPrivileges = true;
-    PrivateTmp = true;
-    ProtectClock = true;
-    ProtectHome = true;
-    ProtectKernelLogs = true;
-    ProtectKernelModules = true;
-    ProtectKernelTunables = true;
-    ProtectSystem = "strict";
-    RestrictRealtime = true;
-    RestrictSUIDSGID = true;
-    SystemCallErrorNumber = "EPERM";
     CPUWeight = cfg.resources.cpuWeight;
     IOWeight = cfg.resources.cpuWeight;
     Nice = 10;
     OOMScoreAdjust = 500;
   };
 
-  # What builders would inherit, and might need: only for units without builders.
-  strict = common // {
-    LockPersonality = true;
-    MemoryDenyWriteExecute = true;
-    ProtectControlGroups = true;
-    ProtectHostname = true;
-    RestrictNamespaces = true;
-    SystemCallArchitectures = "native";
-  };
-
   # The courier: the two that speak to servers, a user that owns one directory and no right besides.
-  network = strict // {
-    User = courier;
-    Group = courier;
-    StateDirectory = "ec-verify/courier";
-    StateDirectoryMode = "0755";
-    CapabilityBoundingSet = "";
-    PrivateDevices = true;
-    PrivateUsers = true;
-    ProcSubset = "pid";
-    ProtectProc = "invisible";
-    RemoveIPC = true;
-    RestrictAddressFamilies = [
-      "AF_INET"
-      "AF_INET6"
-      "AF_UNIX"
-    ];
-    SystemCallFilter = [
-      "@system-service"
-      "~@privileged @resources"
-    ];
-    TimeoutStartSec = "15min";
-  };
+  network =
+    hardened
+    // common
+    // {
+      User = courier;
+      Group = courier;
+      StateDirectory = "ec-verify/courier";
+      StateDirectoryMode = "0755";
+      CapabilityBoundingSet = "";
+      PrivateUsers = true;
+      RestrictAddressFamilies = [
+        "AF_INET"
+        "AF_INET6"
+        "AF_UNIX"
+      ];
+      TimeoutStartSec = "15min";
+    };
 
   # Who judges: root, whose the state directory is.
   judging = {
@@ -76,13 +50,20 @@ let
     # Metrics are read by others.
     RuntimeDirectoryMode = "0755";
     RuntimeDirectoryPreserve = true;
-    # The self-test plants a set-user-ID bit in a scratch copy: where it may not, every run ends undecided.
-    RestrictSUIDSGID = false;
   };
+
+  # What would hide what they are there to see.
+  seeing = removeAttrs hardened [
+    "PrivateDevices"
+    "ProcSubset"
+    "ProtectProc"
+    "RemoveIPC"
+  ];
 
   # Reads everything, changes nothing, speaks to nobody.
   scan =
-    strict
+    seeing
+    // common
     // judging
     // {
       CapabilityBoundingSet = [
@@ -114,7 +95,14 @@ let
   # Makes the ghost: mount and network namespaces, an overlay, builders with users of their own. What builders inherit is
   # what the kernel refuses them anyway: a builder that fails here and not in CI proves nothing.
   ghost =
-    common
+    removeAttrs seeing [
+      "LockPersonality"
+      "MemoryDenyWriteExecute"
+      "ProtectControlGroups"
+      "ProtectHostname"
+      "SystemCallArchitectures"
+    ]
+    // common
     // judging
     // {
       CapabilityBoundingSet = [

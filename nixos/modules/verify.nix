@@ -16,22 +16,17 @@ let
   }
   // (config.services.every-channel.runner or { });
   toml = pkgs.formats.toml { };
+  noSecret = import ./no-secret.nix { inherit lib; };
 
   address = types.strMatching "https?://[^[:space:]@?#]+/";
 
   policy = toml.generate "policy.toml" cfg.policy;
-  plain = toml.generate "verify.toml" cfg.settings;
-  # A mistake ends the build, not the first run on a thousand nodes.
-  checked =
-    pkgs.runCommand "verify.toml"
-      {
-        nativeBuildInputs = [ pkgs.buildPackages.ec-verify ];
-        preferLocalBuild = true;
-      }
-      ''
-        ec-verify config check ${plain}
-        cp ${plain} $out
-      '';
+  checked = import ./checked-toml.nix { inherit pkgs; } {
+    name = "verify.toml";
+    inherit (cfg) settings;
+    program = pkgs.buildPackages.ec-verify;
+    check = "ec-verify config check";
+  };
 
   units = import ./verify-units.nix {
     inherit lib cfg;
@@ -160,11 +155,8 @@ in
         assertion = (cfg.trust.metadataBase == null) == (cfg.trust.targetBase == null);
         message = "services.every-channel.verify.trust: metadataBase and targetBase go together.";
       }
-    ]
-    ++ map (file: {
-      assertion = file == null || !lib.hasPrefix builtins.storeDir (toString file);
-      message = "services.every-channel.verify: ${toString file} would put a secret into the store, where everybody reads it.";
-    }) [ cfg.trust.tokenFile ];
+      (noSecret "services.every-channel.verify.trust.tokenFile" cfg.trust.tokenFile)
+    ];
 
     services.every-channel.verify.settings = lib.mkMerge [
       {
