@@ -14,7 +14,7 @@ from ec_closure.decoding import excerpt
 from runner_dashboard.data.tables import audit
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row
 
 _MINUTE = 60
 _DISTINCT = 100
@@ -45,8 +45,8 @@ def newest(connection: Connection, limit: int, before: int | None = None) -> lis
     return list(connection.execute(query if before is None else query.where(audit.c.id < before)))
 
 
-def _counted(connection: Connection, now: int, where: tuple[object, ...]) -> bool:
-    found = connection.execute(select(audit.c.id).where(*where).limit(1)).scalar()  # type: ignore[arg-type]  # clauses
+def _counted(connection: Connection, now: int, where: tuple[ColumnElement[bool], ...]) -> bool:
+    found = connection.execute(select(audit.c.id).where(*where).limit(1)).scalar()
     if found is None:
         return False
     connection.execute(update(audit).where(audit.c.id == found).values(times=audit.c.times + 1, last=now))

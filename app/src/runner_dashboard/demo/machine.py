@@ -27,6 +27,7 @@ from ec_closure.report import (
 )
 
 if TYPE_CHECKING:
+    from ec_closure.policy import Level
     from ec_closure.report import PathVerdict
 
 _NAMES = ("system", "kernel", "initrd", "systemd", "glibc", "openssl", "publisher", "etc", "activate", "ffmpeg", "nix")
@@ -108,7 +109,7 @@ class Machine:
         self.counter += 1
         paths = self.release.paths
         newest = max(latest or self.release.version, self.release.version)
-        level = "rebuild" if verdict == "rebuilt" else "bytes"
+        level: Level = "rebuild" if verdict == "rebuilt" else "bytes"
         return Report(
             verifier=VerifierIdentity(version=version("runner-dashboard"), nix="2.31.2"),
             node=self.name,
@@ -116,8 +117,8 @@ class Machine:
             config_digest="2" * 64,
             toplevel=self.release.toplevel,
             manifest=self.release.reference,
-            level_asked=level,  # type: ignore[arg-type]  # one of two literals
-            level_reached=level,  # type: ignore[arg-type]
+            level_asked=level,
+            level_reached=level,
             verdict="passed",
             verdicts=pack_verdicts([verdict] * len(paths)),
             counts={verdict: len(paths)},

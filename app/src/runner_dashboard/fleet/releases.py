@@ -10,7 +10,7 @@ from sqlalchemy import case, func, select
 from runner_dashboard.data.tables import nodes
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,16 +33,16 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 def adopted(connection: Connection, silent_before: int) -> list[Release]:
     """Return the releases that nodes run, the newest first."""
 
-    def counting(condition: object) -> object:
-        return func.sum(case((condition, 1), else_=0))  # type: ignore[arg-type]  # a clause
+    def counting(condition: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.sum(case((condition, 1), else_=0))
 
     query = (
         select(
             nodes.c.tag,
             nodes.c.version,
             func.count().label("nodes"),
-            *(counting(nodes.c.verdict == word).label(word) for word in ("passed", "failed", "undecided")),  # type: ignore[attr-defined]
-            counting(nodes.c.last_received <= silent_before).label("silent"),  # type: ignore[attr-defined]
+            *(counting(nodes.c.verdict == word).label(word) for word in ("passed", "failed", "undecided")),
+            counting(nodes.c.last_received <= silent_before).label("silent"),
             func.count(nodes.c.toplevel.distinct()).label("toplevels"),
         )
         .where(nodes.c.state == "enrolled", nodes.c.verdict != "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ec_closure.errors import EcError
+    from runner_dashboard.identity.roles import Scope
     from runner_dashboard.web.call import Call
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _FEW = 2
 _MAX = 300
 
-NAVIGATION = (
+NAVIGATION: Final[tuple[tuple[str, str, Role, Scope], ...]] = (
     ("/", "Overview", Role.VIEWER, "read"),
     ("/nodes", "Nodes", Role.VIEWER, "read"),
     ("/releases", "Releases", Role.VIEWER, "read"),
@@ -104,7 +105,7 @@ def render(call: Call, template: str, values: Mapping[str, Any]) -> str:
         "now": call.now,
         "form_value": form_value,
         "here": call.spec.path,
-        "menu": [(path, title) for path, title, role, scope in NAVIGATION if who and who.may(role, scope)],  # type: ignore[arg-type]  # words of a table
+        "menu": [(path, title) for path, title, role, scope in NAVIGATION if who and who.may(role, scope)],
     }
     return _environment().get_template(template).render(**common, **values)
 

@@ -35,6 +35,7 @@ _FLAGS = frozenset(
         "agent-forwarding", "port-forwarding", "pty", "X11-forwarding", "verify-required",
     }
 )  # fmt: skip
+_NAME = re.compile(r"[A-Za-z0-9-]+")
 _OPTION = re.compile(r'(?P<name>[A-Za-z0-9-]+)(?:="(?P<value>[^"\\]*)")?(?:,(?=.)|$)')
 _FROM = re.compile(r"!?[A-Za-z0-9.:*?_-]+(/[0-9]{1,3})?")
 _EXPIRY = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
@@ -174,7 +175,8 @@ def _check_options(options: str) -> None:
     at = 0
     seen: set[str] = set()
     while at < len(options):
-        name = re.match(r"[A-Za-z0-9-]*", options[at:])[0]  # type: ignore[index] # matches everywhere
+        named = _NAME.match(options, at)
+        name = named[0] if named is not None else ""
         if name not in _FLAGS | {"from", "expiry-time"}:
             raise SshKeyError(
                 f"begins with {excerpt(options[at:], _MAX_SHOWN)!r}, neither a type of key nor an option accepted here",
