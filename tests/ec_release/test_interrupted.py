@@ -6,14 +6,13 @@ grows until the publisher gets through.
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner
+from tests.interruption import killed_before
 
 from ec_fetch.errors import MetadataError, RefusedError
 from ec_release.trust.ceremony import apply, propose, read_pending
@@ -25,35 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tuf.api.metadata import Root
-
-_KILLED = 77
-_CHANGES = frozenset({"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "os.chmod"})
-
-
-def killed_before(step: int, work: Callable[[], object]) -> bool:
-    """Run *work* in a process that dies before its change number *step*; return whether it died."""
-    child = os.fork()
-    if child:
-        _, status = os.waitpid(child, 0)
-        code = os.waitstatus_to_exitcode(status)
-        assert code in (0, _KILLED), f"the publisher failed at step {step}"
-        return code == _KILLED
-    left = step
-
-    def count(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal left
-        writing = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-        if event in _CHANGES or writing:
-            left -= 1
-            if left < 0:
-                os._exit(_KILLED)
-
-    try:
-        sys.addaudithook(count)
-        work()
-        os._exit(0)
-    finally:
-        os._exit(1)
 
 
 def copies(place: Any, make_place: Any, step: int) -> Any:
