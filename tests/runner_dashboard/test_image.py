@@ -125,5 +125,5 @@ def test_its_locks_are_parts_of_the_lock() -> None:
     assert runs.items() <= whole.items()
     assert builds.items() <= whole.items()
     assert {"alembic", "starlette", "uvicorn", "sqlalchemy"} <= runs.keys()
-    assert not {"pytest", "mypy", "ruff", "hatchling", "tuf"} & runs.keys()
+    assert not {"pytest", "mypy", "ruff", "hatchling", "playwright"} & runs.keys()
     assert "hatchling" in builds
