@@ -99,8 +99,14 @@ def prepared(services: Services) -> uvicorn.Server:
 async def _run(services: Services, listening: socket.socket, ready: Callable[[], None]) -> None:
     server = prepared(services)
     loop = asyncio.get_running_loop()
+
+    def stop(number: int) -> None:
+        # Streams of events have no end of their own.
+        services.bus.close()
+        server.handle_exit(number, None)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.handle_exit, number, None)
+        loop.add_signal_handler(number, stop, number)
     ready()
     await server.serve(sockets=[listening])
     log.info("stopped")

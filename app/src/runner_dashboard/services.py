@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from runner_dashboard.config import Config
     from runner_dashboard.data.database import Database
+    from runner_dashboard.events.bus import Bus
 
 _MAX_TOKEN_FILE = 4096
 _JUDGING = 8
@@ -38,6 +39,11 @@ class Services:
     database: Database
     clock: Callable[[], float] = time.time
     counters: Counters = field(default_factory=Counters)
+
+    @property
+    def bus(self) -> Bus:
+        """Events of everything that is committed."""
+        return self.database.bus
 
     @cached_property
     def started(self) -> int:

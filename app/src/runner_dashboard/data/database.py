@@ -13,6 +13,7 @@ from ec_closure import files
 from runner_dashboard.data import engine, migrate
 from runner_dashboard.data.writer import Writer
 from runner_dashboard.errors import DatabaseError
+from runner_dashboard.events.bus import Bus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +35,8 @@ class Database:
         engine.make_private(path)
         self._writes = engine.connect(path, writes=True)
         self._reads = engine.connect(path, writes=False)
-        self.writer = Writer(self._writes)
+        self.bus = Bus()
+        self.writer = Writer(self._writes, self.bus)
 
     def migrate(self) -> tuple[str | None, str]:
         """Bring the schema to this version's. Raises `DatabaseError`."""
@@ -85,8 +87,9 @@ class Database:
             aside.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Finish what is to be written, and close all connections."""
+        """Finish what is to be written, end subscriptions, and close all connections."""
         self.writer.close()
+        self.bus.close()
         self._reads.dispose()
         self._writes.dispose()
 

@@ -1,7 +1,8 @@
 """One thread that writes. What is asked of it at one time is committed at one time, so that a flush serves many.
 
 Each piece of work runs in a savepoint of its own: when it raises, it alone is undone, and whoever waits is told. Work
-is done only when its commit is: a result means that it is on the disk.
+is done only when its commit is: a result means that it is on the disk. Events that it noted are published then, before
+anybody hears of the result.
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from runner_dashboard.events.event import noted
 from runner_dashboard.refusals import BusyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Connection, Engine
+
+    from runner_dashboard.events.bus import Bus
 
 T = TypeVar("T")
 
@@ -28,10 +32,11 @@ _WAITING = 1000
 
 
 class Writer:
-    """The thread that writes through *engine*; `close` lets it finish what it took."""
+    """The thread that writes through *engine*, and tells *bus*; `close` lets it finish what it took."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, bus: Bus) -> None:
         self._engine = engine
+        self._bus = bus
         self._work: queue.Queue[tuple[Callable[[Connection], Any], Future[Any]] | None] = queue.Queue(_WAITING)
         self._closed = False
         self._door = threading.Lock()
@@ -84,17 +89,23 @@ class Writer:
         outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
             with self._engine.begin() as connection:
+                told = noted(connection)
+                told.clear()
                 for work, future in batch:
+                    before = len(told)
                     try:
                         with connection.begin_nested():
                             outcomes.append((future, work(connection), None))
                     except Exception as error:  # noqa: BLE001 - it is raised again, where somebody waits for it
+                        del told[before:]
                         outcomes.append((future, None, error))
+                happenings = list(told)
         except SQLAlchemyError as error:
             # Nothing of this batch is on the disk, whatever went well before.
             for _, future in batch:
                 future.set_exception(error)
             return
+        self._bus.publish(happenings)
         for future, result, trouble in outcomes:
             if trouble is None:
                 future.set_result(result)

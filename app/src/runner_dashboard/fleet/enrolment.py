@@ -13,6 +13,7 @@ from sqlalchemy import insert, select, update
 
 from runner_dashboard import audit
 from runner_dashboard.data.tables import enrolments, nodes
+from runner_dashboard.events.event import emit
 from runner_dashboard.identity.secrets import ENROLMENT, Secret
 from runner_dashboard.ingest import store
 from runner_dashboard.ingest.envelope import node_id
@@ -37,6 +38,7 @@ def create(connection: Connection, now: int, *, name: str, lifetime: int, by: st
         )
     )
     audit.done(connection, now, actor=by, action="enrolment.create", subject=made.id, detail=name)
+    emit(connection, "enrolment", "", now)
     return made
 
 
@@ -49,12 +51,14 @@ def revoke(connection: Connection, now: int, ticket: str, *, by: str) -> None:
         raise ConflictError("this one-time token was used or revoked already")
     connection.execute(update(enrolments).where(enrolments.c.id == ticket).values(revoked_at=now))
     audit.done(connection, now, actor=by, action="enrolment.revoke", subject=ticket)
+    emit(connection, "enrolment", "", now)
 
 
 def approve(connection: Connection, now: int, node: str, *, name: str, by: str) -> None:
     """Let a node report that waits. Raises `NotFoundError`, or `ConflictError` for one that does not wait."""
     _in_state(connection, node, "pending")
     store.decide(connection, now, node, "enrolled", by=by, name=_name(name) or None)
+    emit(connection, "enrolment", node, now)
 
 
 def retire(connection: Connection, now: int, node: str, *, by: str) -> None:

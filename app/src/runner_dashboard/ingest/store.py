@@ -11,6 +11,7 @@ from sqlalchemy import func, insert, select, update
 
 from runner_dashboard import audit
 from runner_dashboard.data.tables import differing, enrolments, evidence, findings, nodes, reports
+from runner_dashboard.events.event import emit
 from runner_dashboard.identity.secrets import ENROLMENT, Secret
 from runner_dashboard.ingest import rows, suspicion
 from runner_dashboard.ingest.envelope import key_of, node_id
@@ -69,6 +70,9 @@ def keep(connection: Connection, now: int, arrival: Arrival) -> Answer:
     cloned = suspicion.is_cloned(connection, node, boot, report.counter)
     number = _insert(connection, now, arrival)
     _summarise(connection, now, arrival, number)
+    emit(connection, "report", node, now)
+    if report.findings or report.left_out:
+        emit(connection, "finding", node, now)
     if cloned:
         suspicion.record(connection, now, node, suspicion.CLONED, f"boot {boot}, report {report.counter}")
     return "accepted"
@@ -90,6 +94,7 @@ def _state(connection: Connection, now: int, arrival: Arrival) -> Literal["enrol
     name = ticket.name or arrival.report.node
     decide(connection, now, node, "enrolled", by=f"one-time token {ticket.id}", name=name)
     connection.execute(update(enrolments).where(enrolments.c.id == ticket.id).values(used_at=now, used_by=node))
+    emit(connection, "enrolment", node, now)
     return "enrolled"
 
 
@@ -115,6 +120,7 @@ def add(connection: Connection, now: int, public_key: str, name: str) -> str:
         )
     )  # fmt: skip
     audit.done(connection, now, actor=f"node {node}", action="node.appear", subject=node, detail=name)
+    emit(connection, "enrolment", node, now)
     return node
 
 
@@ -125,6 +131,7 @@ def decide(connection: Connection, now: int, node: str, state: str, *, by: str, 
         values["name"] = name
     connection.execute(update(nodes).where(nodes.c.id == node).values(**values))
     audit.done(connection, now, actor=by, action=f"node.{state}", subject=node, detail=name or "")
+    emit(connection, "node", node, now)
 
 
 def sslib_keyid(public_key: str) -> str:

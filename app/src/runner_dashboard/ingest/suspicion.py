@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, insert, select, update
 
 from runner_dashboard.data.tables import reports, suspicions
+from runner_dashboard.events.event import emit
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -66,6 +67,7 @@ def _is_inside_another(connection: Connection, node: str, boot: str, counter: in
 
 def record(connection: Connection, now: int, node: str, kind: Kind, detail: str) -> None:
     """Keep a suspicion about *node*, or count it again."""
+    emit(connection, "finding", node, now)
     where = (suspicions.c.node_id == node, suspicions.c.code == kind.code)
     found = connection.execute(select(suspicions.c.id).where(*where)).scalar()
     if found is None:
