@@ -33,6 +33,8 @@ def make_app() -> App:
     commands = "ec_release.commands"
     app.command(f"{commands}.closure:closure", name="closure", help="Describe one built system.", version_flags=())
     app.command(f"{commands}.publish:publish", name="publish", help="Publish one release.", version_flags=())
+    app.command(f"{commands}.matrix:matrix", name="matrix", help="Tell what CI builds of a flake.", version_flags=())
+    app.command(f"{commands}.descriptor:descriptor", name="descriptor", help="Hand an image on to the job that pushes.")
     trust = App(name="trust", help="Keys and signed metadata of a release repository.")
     trust.command(f"{commands}.trust_init:init", name="init", help="Make keys and the first metadata.")
     trust.command(f"{commands}.trust_refresh:refresh", name="refresh", help="Sign anew what is about to expire.")
