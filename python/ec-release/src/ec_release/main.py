@@ -1,6 +1,7 @@
 """The command `ec-release`: which subcommands there are, and the one place where errors become exit codes.
 
-Exit: 0 done · 2 usage or bad input · 3 this machine, trust or transport · 130 interrupted.
+Exit: 0 done · 1 what was looked at does not hold · 2 usage or bad input · 3 this machine, trust or transport ·
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ def make_app() -> App:
         suppress_keyboard_interrupt=False,
     )
     commands = "ec_release.commands"
+    app.command(f"{commands}.targets:targets", name="targets", help="Say what a release of boot images consists of.")
+    app.command(f"{commands}.build:build", name="build", help="Build one boot image twice, compare, and pack it.")
     app.command(f"{commands}.closure:closure", name="closure", help="Describe one built system.", version_flags=())
     app.command(f"{commands}.publish:publish", name="publish", help="Publish one release.", version_flags=())
     app.command(f"{commands}.matrix:matrix", name="matrix", help="Tell what CI builds of a flake.", version_flags=())

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 from urllib.parse import quote
 
 from ec_closure.errors import BadInputError
@@ -39,6 +40,7 @@ _SETTING = re.compile(r"^(?P<name>[a-z0-9-]+) = (?P<value>.*)$", re.MULTILINE)
 _VERSION = re.compile(r"\d+\.\d+\S*")
 _DESCRIBE = r't: builtins.concatStringsSep "\n" [ t.drvPath t.outPath t.system ]'
 _MAX_SAID = 600
+_MAX_LINES = 200
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,21 @@ class Settings:
 
 
 class Nix:
-    """Nix on one store. *home* is an empty directory that this instance may fill; *options* are passed on."""
+    """Nix on one store. *home* is an empty directory that this instance may fill; *options* are passed on.
 
-    def __init__(self, program: str, location: Location, options: Sequence[tuple[str, str]], home: Path) -> None:
+    *arguments* are handed to `nix eval` as they are: ``--override-input`` and the like, for trials.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        location: Location,
+        options: Sequence[tuple[str, str]],
+        home: Path,
+        arguments: Sequence[str] = (),
+    ) -> None:
         self._program = program
+        self._arguments = arguments
         self._location = location
         self._options = [word for name, value in options for word in ("--option", name, value)]
         self._home = home
@@ -105,6 +118,7 @@ class Nix:
             *_HERMETIC,
             *(["--offline"] if offline else []),
             *self._options,
+            *self._arguments,
             f"path:{quote(source)}#{attribute}",
             *("--apply", _DESCRIBE),
         ]
@@ -128,6 +142,44 @@ class Nix:
     def build(self, drv_path: str) -> None:
         """Build every output of *drv_path*. Raises `ProgramError`."""
         self._run("nix-store", [*self._store, "--realise", drv_path, *self._options])
+
+    def realise(
+        self, wanted: Sequence[str], options: Sequence[tuple[str, str]], log: TextIO, *, with_builders: bool
+    ) -> None:
+        """Bring about *wanted*: derivations, or some outputs of one (``DRV!out,dev``). What Nix says goes to *log*.
+
+        *with_builders*: also what builders say. Raises `ProgramError`, with the errors that Nix told.
+        """
+        name = str(Path(self._program).with_name("nix-store"))
+        more = [word for option, value in options for word in ("--option", option, value)]
+        command = [
+            *(name, *self._store, *self._options, *more),
+            *([] if with_builders else ["--no-build-output"]),
+            *("--realise", *wanted),
+        ]
+        try:
+            # nothing of Nix's belongs into our result
+            with subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=self._environment(),
+                text=True,
+                errors="replace",
+            ) as running:
+                if running.stderr is None:
+                    raise ProgramError("has no standard error", place=name)
+                said: deque[str] = deque(maxlen=_MAX_LINES)
+                for line in running.stderr:
+                    log.write(line)
+                    said.append(line)
+        except OSError as error:
+            raise ProgramError(
+                f"cannot be run: {error.strerror}", place=name, hint="install Nix 2.8 or newer"
+            ) from error
+        if running.returncode != 0:
+            raise ProgramError(_errors("".join(said)), place=name)
 
     @property
     def _store(self) -> list[str]:

@@ -63,6 +63,16 @@ def read_commit(directory: Path) -> Commit:
     return Commit(rev, int(issued), directory)
 
 
+def commit_of_tag(directory: Path, tag: str) -> str | None:
+    """Return the revision that *tag* leads to in the git checkout at *directory*, None where it is not known.
+
+    Not checked: whether it is signed. Raises `ProgramError` when git fails.
+    """
+    found = _git(directory, "for-each-ref", "--format=%(objectname) %(*objectname)", f"refs/tags/{tag}").decode()
+    # Of a tag that has an object of its own, the commit stands behind it.
+    return found.split()[-1] if found.strip() else None
+
+
 def export(directory: Path, commit: Commit, target: Path) -> None:
     """Write the files of *commit* to the new directory *target*.
 

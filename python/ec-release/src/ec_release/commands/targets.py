@@ -1,0 +1,71 @@
+"""`ec-release targets`: what is built for a release, where, and what the release is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def targets(
+    wanted: str = "",
+    *,
+    tag: Annotated[str, Parameter(negative=())] = "",
+    ref: Annotated[str, Parameter(negative=())] = "",
+    flake: Path = Path(),
+    targets: Path | None = None,
+    github_output: Path | None = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> None:
+    """Say what a release of boot images consists of: its tag and version, and a job for each target.
+
+    The version is the commit's time, in seconds since 1970. The checkout must be clean.
+
+    Parameters
+    ----------
+    wanted
+        Names of targets, or patterns with *, between commas or blanks; all that are switched on when empty.
+    tag
+        The release's tag, boot-v…; the commit's time when empty: boot-vYYYY.MM.DD-HHMMSS.
+    ref
+        The ref that started the run; if it is that of a tag, this is the release's.
+    flake
+        The top of the git checkout that holds the flake.
+    targets
+        The file of targets [.forgejo/boot-images.toml of the flake].
+    github_output
+        A file to append tag, version, revision and matrix to, a line each, as steps of a workflow give them on.
+    json
+        Print the result as JSON.
+    """
+    import msgspec
+
+    from ec_release.boot_images import release
+    from ec_release.boot_images import targets as listed
+    from ec_release.closure.source import read_commit
+    from ec_release.output import emit
+
+    directory = flake.resolve()
+    known = listed.read(targets or directory / listed.DEFAULT_FILE)
+    chosen = listed.select(known, wanted)
+    made = release.of(read_commit(directory), wanted=tag, ref=ref)
+    jobs = [
+        {
+            "name": name,
+            "kind": target.kind,
+            "runner": target.runner,
+            "platform": target.platform,
+            "attribute": listed.attribute(name, target),
+            "toplevel": listed.toplevel(name),
+            "file": made.asset(name, suffix) if (suffix := listed.extension(target)) else "",
+        }
+        for name, target in chosen.items()
+    ]
+    if github_output is not None:
+        matrix = msgspec.json.encode({"include": jobs}).decode()
+        lines = {"tag": made.tag, "version": made.version, "revision": made.rev, "matrix": matrix}
+        # Values hold no line break: names, labels and tags are checked, and JSON has none.
+        with github_output.open("a") as file:
+            file.writelines(f"{key}={value}\n" for key, value in lines.items())
+    emit({"tag": made.tag, "version": made.version, "revision": made.rev, "targets": jobs}, as_json=json)
