@@ -25,7 +25,7 @@ def backend(tmp_path: Path) -> DirectoryBackend:
 def test_a_draft_is_not_visible(backend: DirectoryBackend) -> None:
     """Until it is published, and then all at once."""
     backend.draft("v1")
-    backend.upload("v1", "a", iter([b"one", b"two"]))
+    backend.upload("v1", "a", 6, lambda: iter([b"one", b"two"]))
     assert backend.published("v1") is None
     assert not (backend.download / "v1").exists()
     backend.publish("v1")
@@ -55,7 +55,7 @@ def test_a_published_release_is_not_published_over(backend: DirectoryBackend) ->
     """A second draft of a published tag cannot take its place."""
     for content in (b"one", b"two"):
         backend.draft("v1")
-        backend.upload("v1", "a", iter([content]))
+        backend.upload("v1", "a", 3, lambda content=content: iter([content]))
         if content == b"one":
             backend.publish("v1")
     with pytest.raises(BackendError):
@@ -71,7 +71,7 @@ def test_what_is_served_may_be_read_by_a_web_server(backend: DirectoryBackend) -
         with backend.locked():
             pass
         backend.draft("v1")
-        backend.upload("v1", "a", iter([b"x"]))
+        backend.upload("v1", "a", 1, lambda: iter([b"x"]))
         backend.publish("v1")
         backend.replace_timestamp(b"{}")
     finally:
@@ -128,5 +128,5 @@ def test_an_interrupted_upload_leaves_no_asset(backend: DirectoryBackend) -> Non
 
     backend.draft("v1")
     with pytest.raises(BackendError, match="source"):
-        backend.upload("v1", "a", chunks())
+        backend.upload("v1", "a", 8, chunks)
     assert backend.draft("v1") == frozenset()

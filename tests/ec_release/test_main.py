@@ -160,7 +160,7 @@ def test_an_interruption_says_that_it_can_be_continued(
 ) -> None:
     """Control-C in the middle of an upload."""
 
-    def interrupt(*_: Any) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ec_release.publishing.publish.publish_assets", interrupt)

@@ -15,7 +15,7 @@ from ec_release.publishing.publish import publish
 from ec_release.trust.roles import LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -107,7 +107,7 @@ def test_a_tag_that_was_published_but_not_signed_keeps_its_bytes(place: Any) -> 
     release = plan.make("v1", 1, images, closures)
     place.backend.draft("v1")
     for asset in release.assets.values():
-        place.backend.upload("v1", asset.name, asset.chunks())
+        place.backend.upload("v1", asset.name, asset.length, asset.chunks)
     place.backend.publish("v1")
     images[0].write_bytes(b"another")
     with pytest.raises(ConflictError, match=r"v1/"):
@@ -161,15 +161,15 @@ def test_a_draft_is_continued(place: Any, monkeypatch: pytest.MonkeyPatch) -> No
     images, closures = place.assets(1)
     release = plan.make("v1", 1, images, closures)
     place.backend.draft("v1")
-    place.backend.upload("v1", "disk.img", release.assets["disk.img"].chunks())
-    place.backend.upload("v1", "leftover", iter([b"x"]))
-    place.backend.upload("v1", "SHA256SUMS", iter([b"half"]))
+    place.backend.upload("v1", "disk.img", 7, release.assets["disk.img"].chunks)
+    place.backend.upload("v1", "leftover", 1, lambda: iter([b"x"]))
+    place.backend.upload("v1", "SHA256SUMS", 4, lambda: iter([b"half"]))
     uploaded: list[str] = []
     genuine = place.backend.upload
 
-    def upload(tag: str, name: str, chunks: Iterator[bytes]) -> None:
+    def upload(tag: str, name: str, length: int, chunks: Callable[[], Iterator[bytes]]) -> None:
         uploaded.append(name)
-        genuine(tag, name, chunks)
+        genuine(tag, name, length, chunks)
 
     monkeypatch.setattr(place.backend, "upload", upload)
     publish(place.backend, release, place.signing, place.root)

@@ -35,6 +35,18 @@ class BackendError(TransportError):
     code = "backend"
 
 
+class AccessError(BackendError):
+    """The place is not there for us: the token, its rights, or the address (401, 403, 404)."""
+
+    code = "backend.access"
+
+
+class CapacityError(BackendError):
+    """The place does not take that much: a limit of its settings, a quota, or its disk."""
+
+    code = "backend.capacity"
+
+
 class ConflictError(UsageError):
     """Something of that name was published before, with other bytes."""
 

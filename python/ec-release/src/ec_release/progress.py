@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_LONG = 16 << 20
+
 
 @contextmanager
 def of_bytes(title: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -24,6 +26,17 @@ def of_bytes(title: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(escape(title), total=total)
         yield lambda amount: bar.advance(task, amount)
+
+
+def drawn(title: str, total: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield *chunks*, of *total* bytes together, and draw how far they got. What is short is not drawn."""
+    if total < _LONG:
+        yield from chunks
+        return
+    with of_bytes(title, total) as advance:
+        for chunk in chunks:
+            yield chunk
+            advance(len(chunk))
 
 
 def _nothing(_amount: int) -> None:

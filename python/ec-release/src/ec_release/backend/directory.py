@@ -19,7 +19,7 @@ from ec_closure import files
 from ec_release.errors import BackendError, ConflictError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 TRUST = "trust"
@@ -67,9 +67,9 @@ class DirectoryBackend:
             _make(self._drafts / tag)
         return self._names(self._drafts / tag) or frozenset()
 
-    def upload(self, tag: str, name: str, chunks: Iterator[bytes]) -> None:
-        """Put an asset into the draft of *tag*."""
-        self._write(self._drafts / tag / name, chunks)
+    def upload(self, tag: str, name: str, length: int, chunks: Callable[[], Iterator[bytes]]) -> None:  # noqa: ARG002 - the protocol's signature
+        """Put an asset into the draft of *tag*. Its length is seen when it is read back."""
+        self._write(self._drafts / tag / name, chunks())
 
     def discard(self, tag: str, name: str) -> None:
         """Take an asset out of the draft of *tag*."""

@@ -2,7 +2,8 @@
 
 A release is a *draft* until it is published: readers do not see it. Assets of a published release
 never change. Metadata `N.*.json` are added and never change; `timestamp.json` alone is replaced.
-Where a place can hold two assets of one name, finding two is a `BackendError`: readers would get either.
+Where a place can hold two assets of one name, finding two in what is published is a `BackendError`: readers would get
+either.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
 
@@ -29,8 +30,11 @@ class ReleaseBackend(Protocol):
         """Open the draft of *tag*, making it when there is none; return the names of the assets it already holds."""
         ...
 
-    def upload(self, tag: str, name: str, chunks: Iterator[bytes]) -> None:
-        """Put an asset into the draft of *tag*, in place of one of that name. Half an asset never appears."""
+    def upload(self, tag: str, name: str, length: int, chunks: Callable[[], Iterator[bytes]]) -> None:
+        """Put an asset of *length* bytes into the draft of *tag*, in place of one of that name.
+
+        *chunks* gives its bytes, anew for each attempt. What arrived in part does not stay.
+        """
         ...
 
     def discard(self, tag: str, name: str) -> None:

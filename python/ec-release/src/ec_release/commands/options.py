@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ec_closure.errors import UsageError
-from ec_release.backend.directory import DirectoryBackend
+from ec_release.commands.place import Place
 from ec_release.errors import KeyFileError
 from ec_release.trust.initialise import PINNED
 from ec_release.trust.keys import load_ring
@@ -38,11 +38,10 @@ class Days:
 
 
 @Parameter(name="*")
-@dataclass(frozen=True)
-class Repository:
+@dataclass(frozen=True, kw_only=True)
+class Repository(Place):
     """Where is published, and what signs."""
 
-    directory: Annotated[Path, Parameter(help="The published tree: assets lie in DIRECTORY/download/<tag>/.")]
     keys: Annotated[
         tuple[Path, ...], Parameter(help="A directory of private keys; may be given more than once.", negative=())
     ]
@@ -52,10 +51,6 @@ class Repository:
     ] = None
     time: Annotated[str | None, Parameter(help="Sign as if it were this time (2026-11-20T21:00:00Z) [now].")] = None
     json: Annotated[bool, Parameter(help="Print the result as JSON.", negative=())] = False
-
-    def backend(self) -> DirectoryBackend:
-        """Return the place to publish to."""
-        return DirectoryBackend(self.directory)
 
     def signing(self, days: Days) -> Signing:
         """Return the keys and the time. Raises `KeyFileError`, `UsageError`."""

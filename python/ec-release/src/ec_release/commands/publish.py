@@ -25,20 +25,30 @@ def publish(
         tuple[Path, ...],
         Parameter(help="Manifests of this release (<system>.closure.json.zst).", consume_multiple=True, negative=()),
     ] = (),
+    draft: Annotated[
+        bool, Parameter(help="Leave the release a draft, for a person to look at; nothing is signed.", negative=())
+    ] = False,
+    prerelease: Annotated[bool, Parameter(help="Mark the release as a pre-release.", negative=())] = False,
+    target: Annotated[
+        str | None, Parameter(help="The commit that the tag names, or gets when there is none [the commit of the run].")
+    ] = None,
     days: Days = _DEFAULTS,
 ) -> None:
     """Publish one release: upload, read back, show, and sign for it; the timestamp comes last.
 
-    Run again, it continues where it was interrupted, or changes nothing. A tag keeps its bytes for ever.
+    Run again, it continues where it was interrupted, or changes nothing. A tag keeps its bytes for ever. After --draft,
+    the same command without it publishes and signs, also when somebody has published the draft by hand.
     """
     plan = make(tag, version, assets, closure)
-    outcome = run(repository.backend(), plan, repository.signing(days), repository.pinned())
+    backend = repository.backend(prerelease=prerelease, target=target)
+    outcome = run(backend, plan, repository.signing(days), repository.pinned(), stop_at_draft=draft)
     emit(
         {
             "tag": tag,
             "version": version,
             "assets_published": outcome.assets_published,
             "metadata_published": outcome.metadata_published,
+            "draft": outcome.draft,
             "metadata": outcome.versions,
             "assets": [
                 {"name": asset.name, "sha256": asset.sha256, "length": asset.length} | (asset.custom or {})

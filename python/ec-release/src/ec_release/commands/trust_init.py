@@ -7,18 +7,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from ec_release.backend.directory import DirectoryBackend
 from ec_release.commands.options import Days, read_time
+from ec_release.commands.place import Place
 from ec_release.output import emit
 from ec_release.trust.initialise import initialise
 
 _DEFAULTS = Days()
+_PLACE = Place()
 
 
 def init(
     *,
-    directory: Annotated[Path, Parameter(help="The tree to publish in; made when it is not there.")],
     keys: Annotated[Path, Parameter(help="Where to put the private keys; made when it is not there.")],
+    place: Place = _PLACE,
     root_threshold: Annotated[int, Parameter(help="How many root keys must sign a new root.")] = 1,
     root_keys: Annotated[int, Parameter(help="How many root keys to make.")] = 1,
     days: Days = _DEFAULTS,
@@ -30,7 +31,7 @@ def init(
     Move the OFFLINE-root-*.pem files off this machine afterwards: CI never needs them.
     """
     made = initialise(
-        DirectoryBackend(directory),
+        place.backend(),
         keys,
         root_keys=root_keys,
         root_threshold=root_threshold,

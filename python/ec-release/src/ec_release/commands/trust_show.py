@@ -7,24 +7,26 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from ec_release.backend.directory import DirectoryBackend
 from ec_release.commands.options import read_root, read_time
+from ec_release.commands.place import Place
 from ec_release.output import emit
 from ec_release.trust.published import load
 from ec_release.trust.standing import standing_of
 from ec_release.trust.update import current
 
+_PLACE = Place()
+
 
 def show(
     *,
-    directory: Annotated[Path, Parameter(help="The published tree.")],
     root: Annotated[Path, Parameter(help="The pinned root.")],
+    place: Place = _PLACE,
     targets: Annotated[bool, Parameter(help="List every signed asset as well.", negative=())] = False,
     time: Annotated[str | None, Parameter(help="Tell what has expired at this time [now].")] = None,
     json: Annotated[bool, Parameter(help="Print the result as JSON.", negative=())] = False,
 ) -> None:
     """Verify what is published from the pinned root, and show keys, expiry and releases. Needs no private key."""
-    published = load(DirectoryBackend(directory), read_root(root))
+    published = load(place.backend(), read_root(root))
     at = read_time(time)
     signed: dict[str, Any] = {
         "root": published.root.signed,

@@ -25,15 +25,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What publishing did: whether assets and metadata changed, and the versions readers see now."""
+    """What publishing did: whether assets and metadata were published, and the versions readers see now.
+
+    *draft* says that the release waits as a draft.
+    """
 
     assets_published: bool
     metadata_published: bool
     versions: Versions
+    draft: bool = False
 
 
-def publish(backend: ReleaseBackend, plan: Plan, signing: Signing, pinned: bytes) -> Outcome:
+def publish(
+    backend: ReleaseBackend, plan: Plan, signing: Signing, pinned: bytes, *, stop_at_draft: bool = False
+) -> Outcome:
     """Publish *plan*. Run again, it continues where it was interrupted, or changes nothing.
+
+    With *stop_at_draft* a release that is not published yet stays a draft, and nothing is signed for it.
 
     Raises `UsageError` (version does not grow), `ConflictError` (the tag exists with other bytes), `MissingKeysError`,
     `PublishedMetadataError`, `BackendError`.
@@ -56,7 +64,9 @@ def publish(backend: ReleaseBackend, plan: Plan, signing: Signing, pinned: bytes
                 hint=f"give --version {said.latest + 1} or more",
             )
         require_keys(ONLINE, published.root.signed, signing.ring)
-        assets_published = publish_assets(backend, plan)
+        assets_published = publish_assets(backend, plan, stop_at_draft=stop_at_draft)
+        if stop_at_draft and not assets_published and backend.published(plan.tag) is None:
+            return Outcome(assets_published, metadata_published=False, versions=current(published), draft=True)
         new: Targets = copy.deepcopy(body)
         new.targets.update(wanted)
         new.unrecognized_fields[FIELD] = Standing(plan.version, said.min_version, said.withdrawn).to_dict()

@@ -1,0 +1,113 @@
+"""The assets of one release: found by name, of which there may be two here; added, read back, taken away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from ec_release.backend.forgejo.download import Download
+from ec_release.backend.forgejo.http import TemporaryError
+from ec_release.backend.forgejo.upload import Form
+from ec_release.errors import BackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ec_release.backend.forgejo.api import Api, Attachment
+
+
+class ReleaseAssets:
+    """The assets of the release *release* (its number), called *title* in errors. Methods raise `BackendError`."""
+
+    def __init__(self, api: Api, release: int, title: str) -> None:
+        self.api = api
+        self.release = release
+        self.title = title
+
+    def all(self) -> list[Attachment]:
+        """Return all assets, oldest first."""
+        return self.api.assets(self.release)
+
+    def by_name(self) -> dict[str, Attachment]:
+        """Return all assets by name. Two of one name are an error: readers would get either."""
+        found = self.all()
+        for name, count in Counter(asset.name for asset in found).items():
+            if count > 1:
+                raise BackendError(
+                    f"holds {count} assets of this name",
+                    place=f"{self.title}/{name}",
+                    hint="readers get either; find out who added one, and delete what does not belong there",
+                )
+        return {asset.name: asset for asset in found}
+
+    def one(self, name: str) -> Attachment:
+        """Return the asset *name*, of which there must be exactly one."""
+        found = self.by_name().get(name)
+        if found is None:
+            raise BackendError("is not there", place=f"{self.title}/{name}")
+        return found
+
+    def remove(self, name: str) -> None:
+        """Delete every asset of that name."""
+        for asset in self.all():
+            if asset.name == name:
+                self.delete(asset)
+
+    def delete(self, asset: Attachment) -> None:
+        """Delete this very asset."""
+        self.api.delete_asset(self.release, asset.id)
+
+    def add(self, name: str, length: int, chunks: Callable[[], Iterator[bytes]]) -> Attachment:
+        """Upload an asset of a name that is not taken, and return it.
+
+        When an answer is lost, the release is looked at: what arrived whole is kept, what arrived in part is deleted
+        and sent again. Also raises `AssetError` when *chunks* does not give *length* bytes.
+        """
+        before = {asset.id for asset in self.all()}
+        form = Form(name, length, chunks)
+
+        def send() -> Attachment:
+            try:
+                sent = self.api.send_asset(self.release, form)
+            except TemporaryError:
+                arrived = self._arrived(name, length, before)
+                if arrived is None:
+                    raise
+                return arrived
+            return self._whole(sent, length)
+
+        return self.api.http.trying(send)
+
+    def _whole(self, sent: Attachment, length: int) -> Attachment:
+        if sent.size == length:
+            return sent
+        self.delete(sent)
+        raise TemporaryError(
+            BackendError(
+                f"the server kept {sent.size} bytes of {length}",
+                place=f"{self.title}/{sent.name}",
+                hint="a proxy in between may cut uploads; it was deleted again",
+            )
+        )
+
+    def _arrived(self, name: str, length: int, before: set[int]) -> Attachment | None:
+        """Return the asset that arrived although its answer was lost; delete what arrived in part or twice."""
+        new = [asset for asset in self.all() if asset.name == name and asset.id not in before]
+        whole = [asset for asset in new if asset.size == length][:1]
+        for asset in new:
+            if asset not in whole:
+                self.delete(asset)
+        return whole[0] if whole else None
+
+    def read(self, asset: Attachment) -> Iterator[bytes]:
+        """Read an asset back, past caches that only know its name. Verifies nothing."""
+        if asset.type != "attachment":
+            raise BackendError(
+                "lies elsewhere, on a server of its own",
+                place=f"{self.title}/{asset.name}",
+                hint="somebody put an external address in the place of the file; delete it",
+            )
+        # Another number is another file: whatever a cache holds under the old one cannot be mistaken for it.
+        address = f"{asset.browser_download_url}?{urlencode({'asset': asset.id})}"
+        return iter(Download(self.api.http, address, asset.size))
