@@ -22,12 +22,11 @@ PROGRAMS = {
     "ec-release": "our own",
     "gh": "the forge's own client",
     "nix": "builds, and runs our own programs",
+    "sudo": "before a script of ours: mounts and owners are root's business",
     "tofu": "checks what deploys",
 }
 # They run text, or change what runs: nothing that only they could resolve stands in a workflow.
-INTERPRETERS = re.compile(
-    r"(ba|da|z|k|c|)sh|python[\d.]*|perl|ruby|node|awk|gawk|sed|env|xargs|eval|sudo|ssh|make|just"
-)
+INTERPRETERS = re.compile(r"(ba|da|z|k|c|)sh|python[\d.]*|perl|ruby|node|awk|gawk|sed|env|xargs|eval|ssh|make|just")
 NIX_COMMANDS = {"build", "develop", "flake", "run"}
 NIX_CODE = {"--expr", "-E", "--apply", "--impure", "--argstr", "--arg"}
 READ_ONLY = ({}, {"contents": "read"})
@@ -57,8 +56,8 @@ def unpinned(document: Document) -> Iterator[str]:
     comments = {match["what"]: match["comment"] for match in USES.finditer(document.text)}
     for step in document.used():
         what = step.data["uses"]
-        if what.startswith("./"):
-            target = ROOT / what
+        if what.startswith(("./", "$/")):
+            target = ROOT / what[2:]
             if not (target / "action.yml").is_file() and not (target.is_file() and target.suffix == ".yml"):
                 yield f"{step.place}: {what} is not there"
             continue
@@ -150,7 +149,7 @@ def _not_known(command: Command, document: Document) -> Iterator[str]:
     literals = [word.literal for word in command.words]
     if command.output is not None and set(command.output.variables) & {"GITHUB_ENV", "GITHUB_PATH"}:
         yield "what later steps see is set in env:, not by a command"
-    if script(command, document) is None and literals[0] not in PROGRAMS:
+    if script(command, document) is None and (literals[0] not in PROGRAMS or literals[0] == "sudo"):
         yield f"{command.program} is neither a script of ours nor in PROGRAMS"
     for literal in literals:
         if literal is not None and INTERPRETERS.fullmatch(literal.rpartition("/")[2]):
@@ -163,7 +162,7 @@ def _not_known(command: Command, document: Document) -> Iterator[str]:
 
 def script(command: Command, document: Document) -> Path | None:
     """Return the script that a command starts, or None where it starts a program."""
-    text = str(command.program)
+    text = str(command.words[1] if command.program.literal == "sudo" and len(command.words) > 1 else command.program)
     if text.startswith("${GITHUB_ACTION_PATH}/"):
         return document.path.parent / text.removeprefix("${GITHUB_ACTION_PATH}/")
     if text.startswith("${GITHUB_WORKSPACE}/"):

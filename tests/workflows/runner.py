@@ -174,9 +174,9 @@ class Runner:
             return
         name = step["uses"].partition("@")[0]
         inputs = self._expanded(step.get("with", {}), variables, steps)
-        if name.startswith("./"):
+        if name.startswith(("./", "$/")):
             before = len(self.ran)
-            ran.outputs = self.action(self.workspace / name, inputs)
+            ran.outputs = self.action(self.workspace / name[2:], inputs)
             failed = any(inner.outcome == "failure" for inner in self.ran[before:])
         elif name in self.actions:
             outputs = self.actions[name](self, inputs)

@@ -36,9 +36,9 @@ def findings(*files: Path) -> list[str]:
 
 def _line(finding: dict[str, Any]) -> str:
     where = finding["locations"][0]
-    file = next(iter(where["symbolic"]["key"].values()))
+    (file,) = where["symbolic"]["key"].values()
     row = where["concrete"]["location"]["start_point"]["row"] + 1
-    return f"{file.get('given_path')}:{row}: {finding['ident']}: {finding['desc']}"
+    return f"{file['verbatim_path']}:{row}: {finding['ident']}: {finding['desc']}"
 
 
 @pytest.mark.skipif(not FILES, reason="there is no workflow")

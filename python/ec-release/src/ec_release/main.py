@@ -38,6 +38,13 @@ def make_app() -> App:
     app.command(f"{commands}.publish:publish", name="publish", help="Publish one release.", version_flags=())
     app.command(f"{commands}.matrix:matrix", name="matrix", help="Tell what CI builds of a flake.", version_flags=())
     app.command(f"{commands}.descriptor:descriptor", name="descriptor", help="Hand an image on to the job that pushes.")
+    app.command(f"{commands}.image_tags:image_tags", name="image-tags", help="Tell which tags an image gets.")
+    app.command(f"{commands}.image_base:image_base", name="image-base", help="Tell what an image stands on.")
+    app.command(
+        f"{commands}.image_provenance:image_provenance", name="image-provenance", help="Write how an image was built."
+    )
+    app.command(f"{commands}.image_promote:image_promote", name="image-promote", help="Move tags to a signed image.")
+    app.command(f"{commands}.notes:notes", name="notes", help="Write the notes of a release.")
     trust = App(name="trust", help="Keys and signed metadata of a release repository.")
     trust.command(f"{commands}.trust_init:init", name="init", help="Make keys and the first metadata.")
     trust.command(f"{commands}.trust_refresh:refresh", name="refresh", help="Sign anew what is about to expire.")
