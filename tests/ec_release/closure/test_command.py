@@ -43,6 +43,20 @@ def test_manifest_is_written_and_summed_up(
     assert ["appliance.closure.json.zst"] == [entry.name for entry in tmp_path.iterdir()]
 
 
+def test_artifacts_are_the_files_of_a_directory(arguments: list[str], tmp_path: Path) -> None:
+    """Also none: a system without an image is described by the same command."""
+    images = tmp_path / "images"
+    images.mkdir()
+    assert 0 == run([*arguments, "--artifacts", str(images)])
+    assert () == manifests.decode((tmp_path / "appliance.closure.json.zst").read_bytes()).artifacts
+    (images / "runner.iso").write_bytes(b"image")
+
+    assert 0 == run([*arguments, "--artifacts", str(images)])
+
+    (artifact,) = manifests.decode((tmp_path / "appliance.closure.json.zst").read_bytes()).artifacts
+    assert ("runner.iso", 5) == (artifact.name, artifact.size)
+
+
 def test_dirty_tree_is_a_usage_error(twin: Ci, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2, the file's name, and what to do."""
     (twin.repository / "forgotten.nix").write_text("{ }")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ec_closure.errors import BadInputError, LocalError, TransportError, TrustError, UsageError
+from ec_closure.errors import BadInputError, EcError, LocalError, TransportError, TrustError, UsageError
 
 
 class KeyFileError(LocalError):
@@ -15,6 +15,19 @@ class MissingKeysError(LocalError):
     """Too few private keys at hand to sign what must be signed."""
 
     code = "keys.missing"
+
+
+class RootKeyError(TrustError):
+    """A key lies where it must not: one of the root in CI, or one that a job has no use for."""
+
+    code = "keys.misplaced"
+
+
+class DueError(EcError):
+    """Signatures expire soon that only people can renew."""
+
+    code = "trust.due"
+    exit_code = 1
 
 
 class PublishedMetadataError(TrustError):

@@ -60,12 +60,13 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Machine:
-    """This machine. *options* are given to Nix; *keys* are those of caches that are believed."""
+    """This machine. *options* are given to Nix, *arguments* to `nix eval`; *keys* are of caches that are believed."""
 
     location: Location
     keys: Keyring
     program: str = "nix"
     options: tuple[tuple[str, str], ...] = field(default=())
+    arguments: tuple[str, ...] = ()
 
 
 def describe(wanted: Wanted, commit: Commit, machine: Machine, *, build: bool = False) -> Manifest:
@@ -74,7 +75,7 @@ def describe(wanted: Wanted, commit: Commit, machine: Machine, *, build: bool = 
     with tempfile.TemporaryDirectory(prefix="ec-release-") as scratch:
         home = Path(scratch) / "home"
         home.mkdir()
-        nix = Nix(machine.program, location, machine.options, home)
+        nix = Nix(machine.program, location, machine.options, home, machine.arguments)
         # 1
         tree = Path(scratch) / "source"
         source.export(wanted.flake, commit, tree)

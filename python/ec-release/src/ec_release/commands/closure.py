@@ -12,7 +12,7 @@ from ec_closure import files
 
 
 def closure(
-    *,
+    *nix_arguments: Annotated[str, Parameter(allow_leading_hyphen=True)],
     flake: Path = Path(),
     attr: str,
     name: str,
@@ -28,6 +28,7 @@ def closure(
     trusted_public_key: Annotated[list[str] | None, Parameter(negative=())] = None,
     also: Annotated[list[str] | None, Parameter(negative=())] = None,
     artifact: Annotated[list[Path] | None, Parameter(negative=())] = None,
+    artifacts: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Describe what is inside one system that this machine built, as a closure manifest.
@@ -36,6 +37,8 @@ def closure(
 
     Parameters
     ----------
+    nix_arguments
+        After `--`: handed to `nix eval`, for trials.
     flake
         The top of the git checkout that holds the flake, or with --rev and --issued an export of it.
     attr
@@ -66,6 +69,8 @@ def closure(
         A store path that the image holds beyond the system's closure.
     artifact
         A published file of the release.
+    artifacts
+        A directory: every file in it is a published file of the release that holds this system. It may be empty.
     json
         Print the result as JSON.
     """
@@ -75,6 +80,7 @@ def closure(
     from ec_release.closure.describe import Machine, Wanted, describe
     from ec_release.closure.location import Location
     from ec_release.closure.source import Commit, read_commit
+    from ec_release.commands.paths import files_in
     from ec_release.output import emit
 
     if (rev is None) != (issued is None):
@@ -89,7 +95,7 @@ def closure(
             tag=tag,
             version=version,
             also=tuple(also or ()),
-            artifacts=tuple(artifact or ()),
+            artifacts=(*(artifact or ()), *(() if artifacts is None else files_in(artifacts))),
         ),
         commit,
         Machine(
@@ -97,6 +103,7 @@ def closure(
             keys=Keyring.parse(trusted_public_key or ()),
             program=nix,
             options=tuple(option or ()),
+            arguments=nix_arguments,
         ),
         build=build,
     )

@@ -67,17 +67,22 @@ def load_private(path: Path) -> CryptoSigner:
             place=str(path),
             hint=f"chmod 600 {path}; if others did read it, rotate the key: `ec-release trust rotate`",
         )
+    return CryptoSigner(parse_private(data, str(path)))
+
+
+def parse_private(data: bytes, place: str) -> Ed25519PrivateKey:
+    """Return the key that the PEM *data* holds; *place* is named when it holds none. Raises `KeyFileError`."""
     try:
         key = load_pem_private_key(data, None)
     except TypeError as error:
         raise KeyFileError(
-            "is encrypted", place=str(path), hint="decrypt it with `openssl pkey` onto a disk in memory"
+            "is encrypted", place=place, hint="decrypt it with `openssl pkey` onto a disk in memory"
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise KeyFileError("is no PKCS#8 private key in PEM", place=str(path)) from error
+        raise KeyFileError("is no PKCS#8 private key in PEM", place=place) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise KeyFileError("is no Ed25519 key", place=str(path), hint="`ec-release trust key` makes one")
-    return CryptoSigner(key)
+        raise KeyFileError("is no Ed25519 key", place=place, hint="`ec-release trust key` makes one")
+    return key
 
 
 def load_public(path: Path) -> SSlibKey:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Role = Literal["root", "targets", "snapshot", "timestamp"]
-ONLINE: tuple[Role, ...] = ("targets", "snapshot", "timestamp")
+OnlineRole = Literal["targets", "snapshot", "timestamp"]
+ONLINE: tuple[OnlineRole, ...] = ("targets", "snapshot", "timestamp")
 """The roles whose keys live in CI; the root's keys do not."""
 
 FIELD = "x-ec-runner"
