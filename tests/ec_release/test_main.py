@@ -45,7 +45,12 @@ def test_a_release_is_published_and_read(started: Any, command: Command) -> None
     result = json.loads(out)
     assert result["metadata_published"]
     assert result["metadata"] == {"root": 1, "targets": 2, "snapshot": 2, "timestamp": 2}
-    assert [asset["name"] for asset in result["assets"]] == ["SHA256SUMS", "disk.img", "runner.closure.json.zst"]
+    assert [asset["name"] for asset in result["assets"]] == [
+        "SHA256SUMS",
+        "SHA256SUMS.sig",
+        "disk.img",
+        "runner.closure.json.zst",
+    ]
     assert started.reader().refresh().latest_version == 1
 
 

@@ -35,6 +35,10 @@ def make_app() -> App:
     app.command(f"{commands}.targets:targets", name="targets", help="Say what a release of boot images consists of.")
     app.command(f"{commands}.build:build", name="build", help="Build one boot image twice, compare, and pack it.")
     app.command(f"{commands}.closure:closure", name="closure", help="Describe one built system.", version_flags=())
+    app.command(f"{commands}.sbom:sbom", name="sbom", help="List what is inside described systems.", version_flags=())
+    app.command(
+        f"{commands}.provenance:provenance", name="provenance", help="Say how a release was built.", version_flags=()
+    )
     app.command(f"{commands}.publish:publish", name="publish", help="Publish one release.", version_flags=())
     app.command(f"{commands}.matrix:matrix", name="matrix", help="Tell what CI builds of a flake.", version_flags=())
     app.command(f"{commands}.descriptor:descriptor", name="descriptor", help="Hand an image on to the job that pushes.")

@@ -19,12 +19,18 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 16 << 20
 _VERSIONS = (5, 6, 7)
+_FORGES = {"github": ("github.com", ""), "gitlab": ("gitlab.com", ""), "sourcehut": ("git.sr.ht", "~")}
 
 
 class _Locked(msgspec.Struct, rename="camel"):
     type: str = ""
     path: str = ""
     nar_hash: str | None = None
+    rev: str | None = None
+    owner: str = ""
+    repo: str = ""
+    host: str = ""
+    url: str = ""
 
 
 class _Node(msgspec.Struct):
@@ -39,11 +45,16 @@ class _Document(msgspec.Struct):
 
 @dataclass(frozen=True)
 class LockedInput:
-    """One input: the hash of its tree, and where the store holds that (pitfall P24)."""
+    """One input: the hash of its tree, and where the store holds that (pitfall P24).
+
+    *uri* and *rev* say where the lock has it from, None where it does not say: only the hash is ever checked.
+    """
 
     name: str
     nar_hash: Hash
     store_path: str
+    uri: str | None = None
+    rev: str | None = None
 
 
 @dataclass(frozen=True)
@@ -82,10 +93,20 @@ def decode(data: bytes, *, what: str = "flake.lock") -> Lock:
             nar_hash = Hash.parse(locked.nar_hash)
         except HashError as error:
             raise LockError(error.message, place=f"{what}: {name}") from error
-        inputs.append(LockedInput(name, nar_hash, source_store_path(nar_hash)))
+        inputs.append(LockedInput(name, nar_hash, source_store_path(nar_hash), _uri(locked), locked.rev))
     return Lock(hashlib.sha256(data).hexdigest(), tuple(inputs))
 
 
 def _inside_the_flake(locked: _Locked) -> bool:
     """Tell whether an input is a directory of the flake itself, which the flake's own hash covers."""
     return locked.type == "path" and locked.nar_hash is None and not locked.path.startswith("/")
+
+
+def _uri(locked: _Locked) -> str | None:
+    """Return where an input comes from, in the spelling that SLSA uses for git."""
+    if locked.type in _FORGES:
+        host, prefix = _FORGES[locked.type]
+        return f"git+https://{locked.host or host}/{prefix}{locked.owner.removeprefix('~')}/{locked.repo}"
+    if not locked.url:
+        return None
+    return f"git+{locked.url.removeprefix('git+')}" if locked.type == "git" else locked.url

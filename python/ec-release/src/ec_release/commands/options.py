@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path  # noqa: TC003 - cyclopts reads annotations at run time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -16,6 +16,9 @@ from ec_release.trust.initialise import PINNED
 from ec_release.trust.keys import load_ring
 from ec_release.trust.roles import Periods
 from ec_release.trust.update import Signing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _MAX_ROOT = 256 << 10
 
@@ -58,13 +61,18 @@ class Repository(Place):
 
     def pinned(self) -> bytes:
         """Return the pinned root. Raises `KeyFileError` when there is none."""
-        path = self.root or next((keys / PINNED for keys in self.keys if (keys / PINNED).exists()), None)
-        if path is None:
-            raise KeyFileError(
-                f"no {PINNED} beside the keys",
-                hint="name the pinned root with --root: only what follows from it is built upon",
-            )
-        return read_root(path)
+        return pinned_root(self.root, self.keys)
+
+
+def pinned_root(root: Path | None, directories: Iterable[Path]) -> bytes:
+    """Return the pinned root: *root*, or the one beside the keys in *directories*. Raises `KeyFileError`."""
+    path = root or next((keys / PINNED for keys in directories if (keys / PINNED).exists()), None)
+    if path is None:
+        raise KeyFileError(
+            f"no {PINNED} beside the keys",
+            hint="name the pinned root with --root: only what follows from it is built upon",
+        )
+    return read_root(path)
 
 
 def read_root(path: Path) -> bytes:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003 - cyclopts reads annotations at run time
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from ec_release.attesting import check, seal
 from ec_release.commands.options import Days, Repository
 from ec_release.output import emit
 from ec_release.publishing.plan import make
 from ec_release.publishing.publish import publish as run
+from ec_release.trust.published import load_root
 
 _DEFAULTS = Days()
 
@@ -32,6 +34,10 @@ def publish(
     target: Annotated[
         str | None, Parameter(help="The commit that the tag names, or gets when there is none [the commit of the run].")
     ] = None,
+    require: Annotated[
+        tuple[Literal["sbom", "provenance", "signature"], ...],
+        Parameter(help="Refuse a release that lacks this; without it, the result says so.", negative=()),
+    ] = (),
     days: Days = _DEFAULTS,
 ) -> None:
     """Publish one release: upload, read back, show, and sign for it; the timestamp comes last.
@@ -39,9 +45,12 @@ def publish(
     Run again, it continues where it was interrupted, or changes nothing. A tag keeps its bytes for ever. After --draft,
     the same command without it publishes and signs, also when somebody has published the draft by hand.
     """
-    plan = make(tag, version, assets, closure)
-    backend = repository.backend(prerelease=prerelease, target=target)
-    outcome = run(backend, plan, repository.signing(days), repository.pinned(), stop_at_draft=draft)
+    backend, signing = repository.backend(prerelease=prerelease, target=target), repository.signing(days)
+    pinned = repository.pinned()
+    newest = load_root(backend, pinned)[-1].signed
+    plan = make(tag, version, assets, closure, seal.of_root(newest, signing.ring))
+    check.required(require, plan.absent)
+    outcome = run(backend, plan, signing, pinned, stop_at_draft=draft)
     emit(
         {
             "tag": tag,
@@ -50,6 +59,7 @@ def publish(
             "metadata_published": outcome.metadata_published,
             "draft": outcome.draft,
             "metadata": outcome.versions,
+            "absent": plan.absent,
             "assets": [
                 {"name": asset.name, "sha256": asset.sha256, "length": asset.length} | (asset.custom or {})
                 for asset in plan.assets.values()

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from ec_release.commands.options import read_root, read_time
 from ec_release.commands.place import Place
 from ec_release.output import emit
+from ec_release.trust.public_keys import write_public
 from ec_release.trust.published import load
 from ec_release.trust.standing import standing_of
 from ec_release.trust.update import current
@@ -22,12 +23,17 @@ def show(
     root: Annotated[Path, Parameter(help="The pinned root.")],
     place: Place = _PLACE,
     targets: Annotated[bool, Parameter(help="List every signed asset as well.", negative=())] = False,
+    public_keys: Annotated[
+        Path | None, Parameter(help="Write every public key to <role>-<number>.pem in this directory.")
+    ] = None,
     time: Annotated[str | None, Parameter(help="Tell what has expired at this time [now].")] = None,
     json: Annotated[bool, Parameter(help="Print the result as JSON.", negative=())] = False,
 ) -> None:
     """Verify what is published from the pinned root, and show keys, expiry and releases. Needs no private key."""
     published = load(place.backend(), read_root(root))
     at = read_time(time)
+    if public_keys is not None:
+        write_public(public_keys, published.root.signed)
     signed: dict[str, Any] = {
         "root": published.root.signed,
         "targets": published.targets.signed,

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ec_closure import manifest
 from ec_closure.errors import LimitError, UsageError
+from ec_release.attesting import check, provenance, seal
+from ec_release.attesting.file import MANIFEST_SUFFIX as CLOSURE_SUFFIX
 from ec_release.errors import AssetError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from ec_release.attesting.seal import Seal
+
 SUMS = "SHA256SUMS"
-CLOSURE_SUFFIX = ".closure.json.zst"
+SUMS_SIGNATURE = SUMS + seal.SUFFIX
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,199}")
 _RESERVED_TAGS = frozenset({"trust"})
 _CHUNK = 1 << 20
@@ -43,22 +47,29 @@ class Asset:
 
 @dataclass(frozen=True)
 class Plan:
-    """One release: *assets* by name, `SHA256SUMS` among them."""
+    """One release: *assets* by name, `SHA256SUMS` among them. *absent* is what it could carry besides, and does not."""
 
     tag: str
     version: int
     assets: dict[str, Asset]
+    absent: tuple[str, ...] = ()
+
+    def subjects(self) -> dict[str, str]:
+        """Return what provenance is about: the SHA-256 of each asset but itself, the check-sums and their signature."""
+        apart = {SUMS, SUMS_SIGNATURE, provenance.NAME}
+        return {name: asset.sha256 for name, asset in self.assets.items() if name not in apart}
 
     def target(self, asset: Asset) -> str:
         """Return the name of *asset* in targets metadata."""
         return f"{self.tag}/{asset.name}"
 
 
-def make(tag: str, version: int, assets: Sequence[Path], closures: Sequence[Path]) -> Plan:
+def make(tag: str, version: int, assets: Sequence[Path], closures: Sequence[Path], signing: Seal | None = None) -> Plan:
     """Return the plan of release *tag*.
 
-    Each of *closures* must be a whole manifest of this very release. Raises `UsageError` (names, version),
-    `AssetError` (a file that cannot be read, or contradicts a manifest), `BadInputError` (a malformed manifest).
+    Each of *closures* must be a whole manifest of this very release; bills of materials and provenance among *assets*
+    must fit the rest. With *signing*, the check-sums are signed. Raises `UsageError` (names, version), `AssetError` (a
+    file that cannot be read, or contradicts another), `BadInputError` (a malformed one), `SignatureError`.
     """
     _check_release(tag, version)
     if not assets and not closures:
@@ -67,7 +78,7 @@ def make(tag: str, version: int, assets: Sequence[Path], closures: Sequence[Path
     manifests: dict[str, manifest.Manifest] = {}
     for path in [*assets, *closures]:
         name = path.name
-        if not _SEGMENT.fullmatch(name) or name == SUMS:
+        if not _SEGMENT.fullmatch(name) or name in {SUMS, SUMS_SIGNATURE}:
             raise UsageError(f"{name!r} cannot be the name of an asset", place=str(path))
         if name in found:
             raise UsageError(f"two assets are called {name}", place=str(path))
@@ -78,9 +89,23 @@ def make(tag: str, version: int, assets: Sequence[Path], closures: Sequence[Path
         else:
             found[name] = _measure(path)
     _check_manifests(manifests, found)
+    absent = [f"sbom of {system}" for system in check.sboms(manifests, {path.name: path for path in assets})]
     sums = "".join(f"{asset.sha256}  {name}\n" for name, asset in sorted(found.items())).encode()
-    found[SUMS] = Asset(SUMS, hashlib.sha256(sums).hexdigest(), len(sums), data=sums)
-    return Plan(tag, version, dict(sorted(found.items())))
+    found[SUMS] = _held(SUMS, sums)
+    if provenance.NAME in found:
+        path = next(path for path in assets if path.name == provenance.NAME)
+        check.provenance_of(path, manifests, Plan(tag, version, found).subjects(), signing)
+    else:
+        absent.append("provenance")
+    if signing is not None:
+        found[SUMS_SIGNATURE] = _held(SUMS_SIGNATURE, signing.sign(sums))
+    else:
+        absent.append("signature")
+    return Plan(tag, version, dict(sorted(found.items())), tuple(absent))
+
+
+def _held(name: str, data: bytes) -> Asset:
+    return Asset(name, hashlib.sha256(data).hexdigest(), len(data), data=data)
 
 
 def _check_release(tag: str, version: int) -> None:
@@ -118,7 +143,7 @@ def _closure(path: Path, tag: str, version: int) -> tuple[Asset, manifest.Manife
     if described.system.specialisations:
         # A node that runs one of them asks for it by its own path.
         custom["specialisations"] = dict(sorted(described.system.specialisations.items()))
-    return Asset(path.name, hashlib.sha256(data).hexdigest(), len(data), data=data, custom=custom), described
+    return replace(_held(path.name, data), custom=custom), described
 
 
 def _check_artifacts(name: str, described: manifest.Manifest, assets: dict[str, Asset]) -> None:
