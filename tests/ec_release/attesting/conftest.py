@@ -130,7 +130,7 @@ class Release:
         return [
             *("provenance", "--tag", self.tag, "--source", self.directory, "--keys", self.place.keys),
             *("--out", self.provenance, "--closure", self.manifest_file, "--assets", *named),
-            *("--repository", "https://git.example.org/o/r", "--ref", "refs/tags/v1", "--invocation-id", "run:1"),
+            *("--repository-url", "https://git.example.org/o/r", "--ref", "refs/tags/v1", "--invocation-id", "run:1"),
         ]
 
     def run_provenance(self, assets: list[Path] | None = None) -> dict[str, Any]:

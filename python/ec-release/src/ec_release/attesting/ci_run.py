@@ -21,10 +21,10 @@ def of_environment(environment: Mapping[str, str], given: Mapping[str, str | Non
     server, name = environment.get("GITHUB_SERVER_URL", "").rstrip("/"), environment.get("GITHUB_REPOSITORY", "")
     repository = given.get("repository") or (f"{server}/{name}" if server and name else None)
     if repository is None:
-        raise UsageError("nobody says where the source is published", hint="outside CI give --repository URL")
+        raise UsageError("nobody says where the source is published", hint="outside CI give --repository-url URL")
     parts = urlsplit(repository)
     if not parts.scheme or parts.username is not None:
-        raise UsageError("the repository's address has a scheme, and no user in it", place="--repository")
+        raise UsageError("the repository's address has a scheme, and no user in it", place="--repository-url")
     ref = given.get("ref") or environment.get("GITHUB_REF")
     if not ref:
         raise UsageError("nobody says which ref was built", hint="outside CI give --ref refs/tags/TAG")

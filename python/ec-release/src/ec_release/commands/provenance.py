@@ -21,7 +21,7 @@ def provenance(
         tuple[Path, ...], Parameter(help="All manifests of the release.", consume_multiple=True, negative=())
     ] = (),
     root: Annotated[Path | None, Parameter(help="The root that says whose keys they are [beside the keys].")] = None,
-    repository: Annotated[str | None, Parameter(help="Address of the public repository [CI's].")] = None,
+    repository_url: Annotated[str | None, Parameter(help="Address of the public repository [CI's].")] = None,
     ref: Annotated[str | None, Parameter(help="What was built, refs/tags/TAG [CI's].")] = None,
     builder_id: Annotated[str | None, Parameter(help="URI of the builder [CI's workflow].")] = None,
     invocation_id: Annotated[str | None, Parameter(help="URI of the run [CI's run].")] = None,
@@ -54,7 +54,7 @@ def provenance(
     subjects = plan.make(tag, described[0].release.version, rest, closure).subjects()
     run = ci_run.of_environment(
         os.environ,
-        {"repository": repository, "ref": ref, "builder_id": builder_id, "invocation": invocation_id},
+        {"repository": repository_url, "ref": ref, "builder_id": builder_id, "invocation": invocation_id},
         tool_version=version("ec-release"),
     )
     statement = attestation.make(run, described, lock.read(source / "flake.lock"), subjects)
