@@ -25,7 +25,11 @@ final: prev: {
     programs = [ final.ffmpeg-headless ];
   };
   ec-provision = final.callPackage ./program.nix { package = final.python3Packages.ec-provision; };
-  ec-release = final.callPackage ./program.nix { package = final.python3Packages.ec-release; };
+  ec-release = final.callPackage ./program.nix {
+    package = final.python3Packages.ec-release;
+    # What reads back from a registry. Nix and git are those of the job.
+    programs = [ final.skopeo ];
+  };
   ec-verify = final.callPackage ./program.nix {
     package = final.python3Packages.ec-verify;
     # `nsenter` for the ghost. Nix is named by the configuration: it is the Nix that CI evaluated with.

@@ -6,9 +6,10 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.registry import PASSWORD, USER, Registry, running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SYSTEM = "x86_64-linux"
@@ -75,3 +76,18 @@ def _no_runner(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test write to the runner that it may itself run on, nor read its event."""
     for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "GITHUB_REF"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    """Give a registry, known to skopeo as one without TLS, and its credentials where the command looks for them."""
+    with running(tmp_path / "registry") as started:
+        for name, value in {
+            **started.variables,
+            "REGISTRY_PASSWORD": PASSWORD,
+            "GITHUB_ACTOR": USER,
+            "RUNNER_TEMP": str(tmp_path / "temp"),
+        }.items():
+            monkeypatch.setenv(name, value)
+        (tmp_path / "temp").mkdir()
+        yield started

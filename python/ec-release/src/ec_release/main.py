@@ -42,6 +42,7 @@ def make_app() -> App:
     app.command(f"{commands}.publish:publish", name="publish", help="Publish one release.", version_flags=())
     app.command(f"{commands}.matrix:matrix", name="matrix", help="Tell what CI builds of a flake.", version_flags=())
     app.command(f"{commands}.descriptor:descriptor", name="descriptor", help="Hand an image on to the job that pushes.")
+    app.command(f"{commands}.push_images:push_images", name="push-images", help="Push built images to a registry.")
     app.command(f"{commands}.image_tags:image_tags", name="image-tags", help="Tell which tags an image gets.")
     app.command(f"{commands}.image_base:image_base", name="image-base", help="Tell what an image stands on.")
     app.command(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FEATURES = ("--extra-experimental-features", "nix-command flakes")
 _TOKENS = re.compile(r"REGISTRY_PASSWORD|GITHUB_TOKEN|GH_TOKEN|FORGEJO_TOKEN|GITEA_TOKEN|ACTIONS_\w*TOKEN\w*")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_FRAMED = re.compile(r'level=(?:fatal|error) msg="(.*)"$')
 _MAX_LINE = 1 << 16
 _KEPT_LINES = 200
 _GRACE = 5.0
@@ -117,8 +118,14 @@ def errors_in(log: str) -> str:
     """Return what a program called errors, as one line; else the end of what it said."""
     lines = [text for line in _COLOURS.sub("", log).splitlines() if (text := line.strip())]
     errors = [line for line in lines if re.search(r"\berror:|level=(?:fatal|error)", line) and line != "error:"]
-    said = "; ".join(line.removeprefix("error:").strip() for line in errors[-3:]) or " ".join(lines[-3:])
+    said = "; ".join(_plain(line) for line in errors[-3:]) or " ".join(lines[-3:])
     return excerpt(said, 600) or "failed and said nothing"
+
+
+def _plain(line: str) -> str:
+    """Return what a line says, without the frame that Nix or skopeo puts around it."""
+    framed = _FRAMED.search(line)
+    return framed[1].replace('\\"', '"') if framed else line.removeprefix("error:").strip()
 
 
 def _missing(program: str, error: OSError) -> ProgramError:
