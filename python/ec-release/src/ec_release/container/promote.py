@@ -28,8 +28,9 @@ def promote(repository: Repository, digest: str, tags: Tags) -> Promoted:
 
     A release's tag never moves: `MovedError` when it names another image. `latest` stays with a higher release. Whether
     the image was scanned and signed is not checked here: the workflow verifies the signature before. Raises
-    `RegistryError`.
+    `BaseError` for what is no digest, `RegistryError`.
     """
+    reference = repository.at(digest)
     released = version.is_release(tags.fixed)
     if released and (known := repository.digest(tags.fixed)) not in (None, digest):
         raise MovedError(
@@ -46,4 +47,4 @@ def promote(repository: Repository, digest: str, tags: Tags) -> Promoted:
         repository.name_it(digest, tag)
         if (found := repository.digest(tag)) != digest:
             raise RegistryError(f"{tag} was to name {digest}, and names {found}", place=repository.name)
-    return Promoted(repository.at(digest), named, stayed)
+    return Promoted(reference, named, stayed)

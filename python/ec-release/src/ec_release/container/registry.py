@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _ATTEMPTS = 3
+_WAIT = 1.0
 _DEADLINE = 600.0
 _MAX_TAGS = 64 << 20
 _ABSENT = re.compile(r"manifest unknown|name unknown|not found|404", re.IGNORECASE)
@@ -51,8 +52,13 @@ class Repository:
         return f"{self.name}@{check_digest(digest)}"
 
     def tags(self) -> tuple[str, ...]:
-        """Return all tags. Raises `RegistryError`."""
-        said = self._skopeo("list-tags", *self._tls(""), f"docker://{self.name}")
+        """Return all tags: none where nothing was pushed yet. Raises `RegistryError`."""
+        try:
+            said = self._skopeo("list-tags", *self._tls(""), f"docker://{self.name}")
+        except RegistryError as error:
+            if _ABSENT.search(error.message):
+                return ()
+            raise
         try:
             return strict_json.decode(said.encode(), _Tags, what=self.name, max_bytes=_MAX_TAGS).tags
         except BadInputError as error:
@@ -85,10 +91,10 @@ class Repository:
         return [f"--{end}tls-verify=false"] if self._plain else []
 
     def _skopeo(self, command: str, *arguments: str) -> str:
-        for attempt in stamina.retry_context(on=_FailedError, attempts=_ATTEMPTS, timeout=None):
+        for attempt in stamina.retry_context(on=_FailedError, attempts=_ATTEMPTS, timeout=None, wait_initial=_WAIT):
             with attempt:
                 return self._once(["skopeo", command, *self._options, *arguments])
-        raise AssertionError  # the context returns or raises
+        raise AssertionError("retrying ended without a result")
 
     def _once(self, argv: list[str]) -> str:
         try:
