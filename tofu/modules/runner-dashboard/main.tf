@@ -1,0 +1,43 @@
+locals {
+  # Facts of the image: app/Dockerfile and the application's configuration say the same.
+  port              = 8080
+  user              = 10001
+  state_directory   = "/var/lib/runner-dashboard"
+  config_directory  = "/etc/runner-dashboard"
+  secrets_directory = "/run/secrets/runner-dashboard"
+  host              = "0.0.0.0"
+
+  # Names are known when all is planned; references make the order.
+  namespace = var.create_namespace ? kubernetes_namespace_v1.dashboard[0].metadata[0].name : var.namespace
+  claim     = var.storage.existing_claim == null ? kubernetes_persistent_volume_claim_v1.state[0].metadata[0].name : var.storage.existing_claim
+  domain    = trimprefix(var.public_url, "https://")
+
+  selector = {
+    "app.kubernetes.io/name"     = "runner-dashboard"
+    "app.kubernetes.io/instance" = var.name
+  }
+  labels = merge(var.labels, local.selector, { "app.kubernetes.io/part-of" = "ec-runner" })
+}
+
+resource "kubernetes_namespace_v1" "dashboard" {
+  count = var.create_namespace ? 1 : 0
+
+  metadata {
+    name = var.namespace
+    labels = merge(local.labels, {
+      "pod-security.kubernetes.io/enforce" = "restricted"
+      "pod-security.kubernetes.io/audit"   = "restricted"
+      "pod-security.kubernetes.io/warn"    = "restricted"
+    })
+  }
+}
+
+# It has no role, here or in the cluster, and its token is mounted nowhere: the dashboard asks Kubernetes nothing.
+resource "kubernetes_service_account_v1" "dashboard" {
+  metadata {
+    name      = var.name
+    namespace = local.namespace
+    labels    = local.labels
+  }
+  automount_service_account_token = false
+}

@@ -1,0 +1,41 @@
+# Written by `python -m tests.tofu.reference` from the application's configuration.
+
+variable "settings" {
+  description = "Keys of dashboard.toml, as docs/dashboard.md lists them; what is not given keeps its default. What names a file with a secret is in `secret_files`; host, port, address, state directory and database are this module's to set."
+  type = object({
+    server = optional(object({
+      grace = optional(number)
+    }), {})
+    database = optional(object({
+      migrate = optional(bool)
+    }), {})
+    ingest = optional(object({
+      max_envelope       = optional(number)
+      in_flight          = optional(number)
+      deadline           = optional(number)
+      reports_per_minute = optional(number)
+      burst              = optional(number)
+      nonce_lifetime     = optional(number)
+      pending            = optional(number)
+    }), {})
+    identity = optional(object({
+      session_lifetime = optional(number)
+    }), {})
+    fleet = optional(object({
+      silent_after = optional(number)
+    }), {})
+    log = optional(object({
+      form  = optional(string)
+      level = optional(string)
+    }), {})
+  })
+  default  = {}
+  nullable = false
+}
+
+locals {
+  # What names a file with a secret.
+  secret_keys = [
+    "identity.bootstrap_token_file",
+  ]
+}

@@ -1,0 +1,254 @@
+variable "image" {
+  description = "What is installed: a reference by digest, `ghcr.io/<owner>/runner-dashboard@sha256:…`. A tag is refused, also beside a digest: it can mean something else tomorrow."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition = var.allow_mutable_image || can(regex(
+      "^([a-z0-9-]+(\\.[a-z0-9-]+)+(:[0-9]{1,5})?|[a-z0-9-]+:[0-9]{1,5}|localhost)(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$",
+      var.image
+    ))
+    error_message = "image must be a reference by digest with its registry, like ghcr.io/OWNER/runner-dashboard@sha256:<64 hexadecimal digits>, without a tag. docs/deploying.md says how to find the digest of a release. For a throw-away cluster, allow_mutable_image = true takes any reference."
+  }
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}$", var.image))
+    error_message = "image is not a reference of an image."
+  }
+}
+
+variable "allow_mutable_image" {
+  description = "Take an `image` that is no reference by digest. What runs can then change without a plan, and is pulled at every start: for throw-away clusters alone."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "name" {
+  description = "What every object is called."
+  type        = string
+  default     = "runner-dashboard"
+  nullable    = false
+
+  validation {
+    # A stateful set's pods carry its name with eleven characters more in a label of at most 63.
+    condition     = can(regex("^[a-z]([a-z0-9-]{0,50}[a-z0-9])?$", var.name))
+    error_message = "name must be a DNS label of at most 52 characters that begins with a letter."
+  }
+}
+
+variable "namespace" {
+  description = "Where every object is."
+  type        = string
+  default     = "runner-dashboard"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", var.namespace))
+    error_message = "namespace must be a DNS label."
+  }
+}
+
+variable "create_namespace" {
+  description = "Whether the namespace is made, with the Pod Security Standard `restricted` enforced. Off, it must be there."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "labels" {
+  description = "Labels that every object gets besides its own."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "public_url" {
+  description = "What browsers and nodes call it: `https://` and a host name. The ingress serves this host, and cookies are for it alone."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^https://[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$", var.public_url))
+    error_message = "public_url must be https:// and a host name in lower case, without port, path or slash at the end: tokens and sessions never travel in the clear."
+  }
+}
+
+variable "secret_files" {
+  description = "The keys of dashboard.toml that name a file with a secret, and for each the secret, with its key, that is mounted there. They must be there already and are never read by this module: what a plan knows stands in its state. `identity.bootstrap_token_file` must be among them, or the first administrator's token would be printed into the cluster's logs; `runner-dashboard token generate` makes such a token."
+  type = map(object({
+    name = string
+    key  = optional(string, "token")
+  }))
+  nullable = false
+
+  validation {
+    condition     = contains(keys(var.secret_files), "identity.bootstrap_token_file")
+    error_message = "secret_files must have identity.bootstrap_token_file: without it, the first administrator's token is printed into the cluster's logs."
+  }
+
+  validation {
+    condition     = length(setsubtract(keys(var.secret_files), local.secret_keys)) == 0
+    error_message = "secret_files has a key that is none of dashboard.toml, or names no file with a secret: ${join(", ", setsubtract(keys(var.secret_files), local.secret_keys))}."
+  }
+
+  validation {
+    condition = alltrue([
+      for secret in values(var.secret_files) :
+      can(regex("^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", secret.name)) && can(regex("^[A-Za-z0-9._-]{1,253}$", secret.key))
+    ])
+    error_message = "secret_files takes names of secrets and of keys in them, never a secret itself."
+  }
+}
+
+variable "image_pull_secrets" {
+  description = "Names of secrets with which the image is pulled; they must be there already."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
+variable "replicas" {
+  description = "1, or 0 while a backup is put back. More would be refused by the database's lock: SQLite has one writer."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  validation {
+    condition     = contains([0, 1], var.replicas)
+    error_message = "replicas must be 0 or 1: the dashboard keeps its data in SQLite, which has one writer, and PostgreSQL is not supported."
+  }
+}
+
+variable "hold_drains" {
+  description = "Whether a drain of the pod's machine waits until somebody moves the dashboard. Off, it is moved and away for the time of a start; nodes keep their reports meanwhile."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "storage" {
+  description = "The volume with the database: local or block storage, never a network file system. `existing_claim` names a claim that was made elsewhere; the rest is then not looked at. Sizes grow in place where the class allows it; the rest of a claim cannot be changed."
+  type = object({
+    size           = optional(string, "20Gi")
+    class_name     = optional(string)
+    access_mode    = optional(string, "ReadWriteOncePod")
+    existing_claim = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^[1-9][0-9]*(Mi|Gi|Ti)$", var.storage.size))
+    error_message = "storage.size must be a number with Mi, Gi or Ti."
+  }
+
+  validation {
+    condition     = contains(["ReadWriteOncePod", "ReadWriteOnce"], var.storage.access_mode)
+    error_message = "storage.access_mode must be ReadWriteOncePod, or ReadWriteOnce where the driver has no other: a database that two can mount is lost."
+  }
+}
+
+variable "resources" {
+  description = "What the container may use. Memory holds the bodies of reports that arrive (`settings.ingest.in_flight`), besides the program itself. Without `limits.cpu` it is not throttled while it flushes."
+  type = object({
+    requests = optional(object({ cpu = optional(string, "100m"), memory = optional(string, "256Mi") }), {})
+    limits   = optional(object({ cpu = optional(string), memory = optional(string, "1Gi") }), {})
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "ingress" {
+  description = "How the world comes in: the class, the namespace and labels of the controller's pods (the only ones that the network policy lets in), the secret with the certificate (by default the name with `-tls`), and, for cert-manager to make it, a cluster issuer. `null`: no ingress; say in `allowed_clients` what stands in front."
+  type = object({
+    class_name      = optional(string, "nginx")
+    namespace       = optional(string, "ingress-nginx")
+    pod_labels      = optional(map(string), {})
+    tls_secret_name = optional(string)
+    cluster_issuer  = optional(string)
+    annotations     = optional(map(string), {})
+  })
+  default = {}
+}
+
+variable "allowed_clients" {
+  description = "Who besides the ingress controller may reach the port: pods by the name of their namespace and their labels."
+  type = list(object({
+    namespace  = string
+    pod_labels = optional(map(string), {})
+  }))
+  default  = []
+  nullable = false
+}
+
+variable "allowed_servers" {
+  description = "Whom the dashboard may connect to, each by addresses (`cidr`) or by a namespace and labels of pods, with ports. With one, it may also ask for names (port 53). None: nothing goes out."
+  type = list(object({
+    cidr       = optional(string)
+    namespace  = optional(string)
+    pod_labels = optional(map(string), {})
+    ports      = list(number)
+  }))
+  default  = []
+  nullable = false
+
+  validation {
+    condition     = alltrue([for server in var.allowed_servers : (server.cidr == null) != (server.namespace == null) && length(server.ports) > 0])
+    error_message = "each of allowed_servers has either cidr or namespace, and at least one port."
+  }
+
+  validation {
+    condition     = alltrue([for server in var.allowed_servers : server.cidr == null || can(cidrnetmask(server.cidr)) || can(cidrhost(server.cidr, 0))])
+    error_message = "cidr must be a network, like 192.0.2.0/24."
+  }
+}
+
+variable "metrics" {
+  description = "For the Prometheus operator: a ServiceMonitor, and a way in for Prometheus. `token_secret` names a secret, in the dashboard's namespace, with a token of the scope `metrics`. `null`: none. The cluster must know ServiceMonitors when it is planned."
+  type = object({
+    namespace    = string
+    pod_labels   = optional(map(string), {})
+    token_secret = object({ name = string, key = optional(string, "token") })
+    labels       = optional(map(string), {})
+    interval     = optional(string, "60s")
+  })
+  default = null
+
+  validation {
+    condition     = var.metrics == null ? true : can(regex("^[1-9][0-9]*(s|m)$", var.metrics.interval))
+    error_message = "metrics.interval must be a number with s or m."
+  }
+}
+
+variable "node_selector" {
+  description = "Labels of the machines on which the pod may run."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "tolerations" {
+  description = "Taints that the pod tolerates."
+  type = list(object({
+    key      = optional(string)
+    operator = optional(string, "Equal")
+    value    = optional(string)
+    effect   = optional(string)
+  }))
+  default  = []
+  nullable = false
+}
+
+variable "priority_class_name" {
+  description = "The pod's priority class; the cluster's default when not given."
+  type        = string
+  default     = null
+}
+
+variable "wait_for_rollout" {
+  description = "Whether an apply ends only when the pod is ready."
+  type        = bool
+  default     = true
+  nullable    = false
+}

@@ -1,0 +1,204 @@
+# A stateful set, since no more than one pod may have the database: it never starts a second one before the first is
+# known to be gone, which a deployment does when a machine is lost.
+resource "kubernetes_stateful_set_v1" "dashboard" {
+  metadata {
+    name      = var.name
+    namespace = local.namespace
+    labels    = local.labels
+  }
+  wait_for_rollout = var.wait_for_rollout
+
+  spec {
+    service_name = kubernetes_service_v1.dashboard.metadata[0].name
+    replicas     = var.replicas
+    # In order, a pod that never gets ready would also hold up the way back to the image before.
+    pod_management_policy = "Parallel"
+
+    selector {
+      match_labels = local.selector
+    }
+    update_strategy {
+      type = "RollingUpdate"
+    }
+
+    template {
+      metadata {
+        labels      = local.labels
+        annotations = { "ec-runner/configuration" = sha256(local.configuration) }
+      }
+
+      spec {
+        service_account_name             = kubernetes_service_account_v1.dashboard.metadata[0].name
+        automount_service_account_token  = false
+        enable_service_links             = false
+        termination_grace_period_seconds = local.grace + 10
+        node_selector                    = var.node_selector
+        priority_class_name              = var.priority_class_name
+
+        security_context {
+          run_as_non_root        = true
+          run_as_user            = local.user
+          run_as_group           = local.user
+          fs_group               = local.user
+          fs_group_change_policy = "OnRootMismatch"
+          seccomp_profile {
+            type = "RuntimeDefault"
+          }
+        }
+
+        dynamic "image_pull_secrets" {
+          for_each = var.image_pull_secrets
+          content {
+            name = image_pull_secrets.value
+          }
+        }
+
+        dynamic "toleration" {
+          for_each = var.tolerations
+          content {
+            key      = toleration.value.key
+            operator = toleration.value.operator
+            value    = toleration.value.value
+            effect   = toleration.value.effect
+          }
+        }
+
+        container {
+          name              = "runner-dashboard"
+          image             = var.image
+          image_pull_policy = var.allow_mutable_image ? "Always" : "IfNotPresent"
+          args              = ["serve"]
+
+          # The image sets it, and what is in the environment goes before the file: probes and service rest on it.
+          env {
+            name  = "RUNNER_DASHBOARD_SERVER_HOST"
+            value = local.host
+          }
+
+          port {
+            name           = "http"
+            container_port = local.port
+          }
+
+          security_context {
+            allow_privilege_escalation = false
+            privileged                 = false
+            read_only_root_filesystem  = true
+            run_as_non_root            = true
+            capabilities {
+              drop = ["ALL"]
+            }
+          }
+
+          resources {
+            requests = { for name, amount in var.resources.requests : name => amount if amount != null }
+            limits   = { for name, amount in var.resources.limits : name => amount if amount != null }
+          }
+
+          # The database is migrated before the port opens: ten minutes for a large one.
+          startup_probe {
+            http_get {
+              path = "/healthz"
+              port = "http"
+            }
+            period_seconds    = 2
+            timeout_seconds   = 2
+            failure_threshold = 300
+          }
+          liveness_probe {
+            http_get {
+              path = "/healthz"
+              port = "http"
+            }
+            period_seconds    = 10
+            timeout_seconds   = 5
+            failure_threshold = 6
+          }
+          readiness_probe {
+            http_get {
+              path = "/readyz"
+              port = "http"
+            }
+            period_seconds    = 5
+            timeout_seconds   = 5
+            failure_threshold = 2
+          }
+
+          volume_mount {
+            name       = "state"
+            mount_path = local.state_directory
+          }
+          volume_mount {
+            name       = "configuration"
+            mount_path = local.config_directory
+            read_only  = true
+          }
+          volume_mount {
+            name       = "secrets"
+            mount_path = local.secrets_directory
+            read_only  = true
+          }
+          volume_mount {
+            name       = "temporary"
+            mount_path = "/tmp"
+          }
+        }
+
+        volume {
+          name = "state"
+          persistent_volume_claim {
+            claim_name = local.claim
+          }
+        }
+        volume {
+          name = "configuration"
+          config_map {
+            name         = kubernetes_config_map_v1.configuration.metadata[0].name
+            default_mode = "0444"
+          }
+        }
+        volume {
+          name = "secrets"
+          projected {
+            default_mode = "0440"
+            dynamic "sources" {
+              for_each = var.secret_files
+              content {
+                secret {
+                  name = sources.value.name
+                  items {
+                    key  = sources.value.key
+                    path = sources.key
+                  }
+                }
+              }
+            }
+          }
+        }
+        volume {
+          name = "temporary"
+          empty_dir {
+            size_limit = "64Mi"
+          }
+        }
+      }
+    }
+  }
+}
+
+# One pod: a budget can only say that nobody moves it.
+resource "kubernetes_pod_disruption_budget_v1" "dashboard" {
+  count = var.hold_drains ? 1 : 0
+
+  metadata {
+    name      = var.name
+    namespace = local.namespace
+    labels    = local.labels
+  }
+  spec {
+    max_unavailable = "0"
+    selector {
+      match_labels = local.selector
+    }
+  }
+}
