@@ -76,6 +76,16 @@ in
       '';
     };
 
+    clientSecretFile = mkOption {
+      type = types.nullOr (types.strMatching "/.+");
+      default = null;
+      example = "/run/keys/dashboard-client-secret";
+      description = ''
+        A file outside the store with the secret by which the service of `settings.sign_in` knows the dashboard. It is handed
+        to the service as a credential. Null: `settings.sign_in` names a file itself, or nobody signs in elsewhere.
+      '';
+    };
+
     backup = mkOption {
       type = types.nullOr (types.strMatching ".+");
       default = null;
@@ -100,6 +110,7 @@ in
   config = lib.mkIf cfg.enable {
     assertions = [
       (noSecret "services.every-channel.dashboard.bootstrapTokenFile" cfg.bootstrapTokenFile)
+      (noSecret "services.every-channel.dashboard.clientSecretFile" cfg.clientSecretFile)
     ];
 
     services.every-channel.dashboard.settings = lib.mkMerge [
@@ -109,6 +120,9 @@ in
         log.form = lib.mkDefault "json";
       }
       (lib.mkIf (cfg.publicUrl != null) { server.public_url = cfg.publicUrl; })
+      (lib.mkIf (cfg.clientSecretFile != null) {
+        sign_in.client_secret_file = "/run/credentials/runner-dashboard.service/client-secret";
+      })
       (lib.mkIf (cfg.bootstrapTokenFile != null) {
         identity.bootstrap_token_file = "/run/credentials/runner-dashboard.service/bootstrap-token";
       })
@@ -141,8 +155,10 @@ in
           SocketBindAllow = "tcp:${toString cfg.port}";
           SocketBindDeny = "any";
         }
-        // lib.optionalAttrs (cfg.bootstrapTokenFile != null) {
-          LoadCredential = "bootstrap-token:${cfg.bootstrapTokenFile}";
+        // {
+          LoadCredential =
+            lib.optional (cfg.bootstrapTokenFile != null) "bootstrap-token:${cfg.bootstrapTokenFile}"
+            ++ lib.optional (cfg.clientSecretFile != null) "client-secret:${cfg.clientSecretFile}";
         };
     };
 

@@ -54,6 +54,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -98,7 +99,10 @@ class Dashboard:
         try:
             connection.request(method, path, body=body or None, headers=sent)
             response = connection.getresponse()
-            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+            cookies = response.headers.get_all("Set-Cookie", ())
+            return Answer(
+                response.status, {k.lower(): v for k, v in response.getheaders()}, response.read(), tuple(cookies)
+            )
         finally:
             connection.close()
 

@@ -15,7 +15,13 @@ from runner_dashboard.demo.machine import Machine, Release
 from runner_dashboard.web.routes import ROUTES
 
 NOW = 1_790_000_000
-PAGES = [spec.path for spec in ROUTES if spec.kind == "page" and spec.method == "GET" and "{" not in spec.path]
+ELSEWHERE = {"/sign-in/provider", "/sign-in/callback"}
+"""What sends browsers to another service, and is no page."""
+PAGES = [
+    spec.path
+    for spec in ROUTES
+    if spec.kind == "page" and spec.method == "GET" and "{" not in spec.path and spec.path not in ELSEWHERE
+]
 VOID = {"meta", "link", "input", "br"}
 HOSTILE = "<script>alert(1)</script>\"'>\u202e\x1b[31m{{ 7 * 7 }}"
 

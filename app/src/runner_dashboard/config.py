@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 from ec_closure import config_file
 from ec_closure.decoding import explain
 from runner_dashboard.errors import ConfigError
+from runner_dashboard.identity.rights import Rights
 from runner_dashboard.logs import Form, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 DEFAULT_PATH = Path("/etc/runner-dashboard/dashboard.toml")
 MAX_BYTES = 1 << 20
@@ -29,6 +32,12 @@ _KUBERNETES = re.compile(rf"{PREFIX}(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_
 Absolute = Annotated[str, msgspec.Meta(pattern=r"^/[^\x00-\x1f\x7f]*$(?!\n)")]
 AbsoluteOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(/[^\x00-\x1f\x7f]*)?$(?!\n)")]
 OriginOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(https?://[A-Za-z0-9.:\[\]_-]+)?$(?!\n)")]
+# An OpenID provider is named by its address, with a path where it has one.
+IssuerOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?)?$(?!\n)")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f,]{1,200}$(?!\n)")]
+Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:/-]{1,100}$(?!\n)")]
+Header = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]{1,100}$(?!\n)")]
+Network = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$(?!\n)")]
 Host = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9.:_-]{1,253}$(?!\n)")]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -73,6 +82,46 @@ class IdentityTable(Table, frozen=True, kw_only=True):
     session_lifetime: Annotated[int, msgspec.Meta(ge=300, le=2_592_000)] = 28_800
 
 
+class SignInTable(Table, frozen=True, kw_only=True):
+    """Another service that says who people are: an OpenID provider, or GitHub. *kind* `none` is none.
+
+    *login_claim* of the provider's answer is what `admins`, `operators` and `viewers` list.
+    """
+
+    kind: Literal["none", "oidc", "github"] = "none"
+    name: Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f]{0,60}$(?!\n)")] = ""
+    issuer: IssuerOrEmpty = ""
+    client_id: Annotated[str, msgspec.Meta(pattern=r"^[\x21-\x7e]{0,200}$(?!\n)")] = ""
+    client_secret_file: AbsoluteOrEmpty = ""
+    login_claim: Literal["preferred_username", "email", "sub"] = "preferred_username"
+    groups_claim: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:/-]{0,100}$(?!\n)")] = "groups"
+    scopes: tuple[Word, ...] = ("openid", "profile", "email")
+    admins: tuple[Name, ...] = ()
+    operators: tuple[Name, ...] = ()
+    viewers: tuple[Name, ...] = ()
+
+    @property
+    def rights(self) -> Rights:
+        """Who may what."""
+        return Rights(self.admins, self.operators, self.viewers)
+
+
+class ProxyTable(Table, frozen=True, kw_only=True):
+    """Something in front that says who people are, in headers. It is believed from *networks* alone."""
+
+    networks: tuple[Network, ...] = ()
+    user_header: Header = "Remote-User"
+    groups_header: Header = "Remote-Groups"
+    admins: tuple[Name, ...] = ()
+    operators: tuple[Name, ...] = ()
+    viewers: tuple[Name, ...] = ()
+
+    @property
+    def rights(self) -> Rights:
+        """Who may what."""
+        return Rights(self.admins, self.operators, self.viewers)
+
+
 class FleetTable(Table, frozen=True, kw_only=True):
     """What is expected of nodes. A node is silent when no report came for *silent_after* seconds."""
 
@@ -95,6 +144,8 @@ class Config(Table, frozen=True, kw_only=True):
     database: DatabaseTable = DatabaseTable()
     ingest: IngestTable = IngestTable()
     identity: IdentityTable = IdentityTable()
+    sign_in: SignInTable = SignInTable()
+    proxy: ProxyTable = ProxyTable()
     fleet: FleetTable = FleetTable()
     log: LogTable = LogTable()
 
@@ -108,6 +159,25 @@ class Config(Table, frozen=True, kw_only=True):
         """Whether browsers speak TLS to us."""
         return self.server.public_url.startswith("https://")
 
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield what cannot work, and the key that says so."""
+        sign_in = self.sign_in
+        if sign_in.kind != "none":
+            if not self.server.public_url:
+                yield "signing in at another service needs server.public_url, to which it sends people back", "sign_in"
+            if not sign_in.client_id or not sign_in.client_secret_file:
+                yield "needs client_id and client_secret_file", "sign_in"
+        if sign_in.kind == "oidc" and not sign_in.issuer:
+            yield "needs issuer", "sign_in"
+        issuer = urlsplit(sign_in.issuer)
+        if issuer.scheme == "http" and issuer.hostname not in LOOPBACK:
+            yield "is http: who answers there cannot be told", "sign_in.issuer"
+        for network in self.proxy.networks:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                yield f"{network} is no network: {error}", "proxy.networks"
+
     def remarks(self) -> list[str]:
         """Return what is valid, and deserves a second look."""
         found = []
@@ -116,6 +186,8 @@ class Config(Table, frozen=True, kw_only=True):
                 "server.host is reachable from elsewhere and server.public_url is not https: tokens and session "
                 "cookies travel in the clear"
             )
+        if self.sign_in.kind != "none" and not any((self.sign_in.admins, self.sign_in.operators, self.sign_in.viewers)):
+            found.append("sign_in lists nobody: whoever signs in there may nothing")
         if self.ingest.in_flight < self.ingest.max_envelope:
             found.append("ingest.in_flight is below ingest.max_envelope: the largest envelopes are never taken")
         return found
@@ -134,6 +206,8 @@ def decode(data: bytes, environment: Mapping[str, str] | None = None, *, what: s
     for name, value in sorted((environment or {}).items()):
         if name.startswith(PREFIX) and name != PATH_VARIABLE and not _KUBERNETES.fullmatch(name):
             config = _overlaid(config, name, value)
+    for message, key in config.contradictions():
+        raise ConfigError(message, place=f"{what}: {key}", hint=_HINT)
     return config
 
 
@@ -155,7 +229,9 @@ def _overlaid(config: Config, name: str, value: str) -> Config:
         raise ConfigError("names no key of the configuration", place=name, hint=_HINT)
     table, key = place
     whole: dict[str, Any] = msgspec.to_builtins(config)
-    (whole[table] if table else whole)[key] = _plain(value)
+    kept = whole[table] if table else whole
+    # A list is written with commas: no word of one holds any.
+    kept[key] = _words(value) if isinstance(kept[key], list | tuple) else _plain(value)
     try:
         return msgspec.convert(whole, Config, strict=False)
     except msgspec.ValidationError as error:
@@ -165,6 +241,10 @@ def _overlaid(config: Config, name: str, value: str) -> Config:
 
 def _plain(value: str) -> str | bool:
     return {"true": True, "false": False}.get(value.lower(), value)
+
+
+def _words(value: str) -> list[str]:
+    return [word.strip() for word in value.split(",") if word.strip()]
 
 
 def load(path: Path | None, environment: Mapping[str, str]) -> Config:

@@ -129,3 +129,17 @@ class BusyError(RefusedError):
 
     code = "busy"
     status = 503
+
+
+class SignInError(RefusedError):
+    """Who somebody is could not be established, or they may nothing here."""
+
+    code = "sign-in"
+    status = 403
+
+
+class ProviderError(RefusedError):
+    """The service that says who people are did not answer, or not as it must."""
+
+    code = "sign-in.provider"
+    status = 502

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from anyio import CapacityLimiter
 
@@ -14,6 +15,10 @@ from runner_dashboard.config import read_file
 from runner_dashboard.errors import ConfigError
 from runner_dashboard.identity import tokens
 from runner_dashboard.identity.keys import SigningKeys
+from runner_dashboard.identity.owners import Owners
+from runner_dashboard.identity.passkeys import Passkeys
+from runner_dashboard.identity.providers import choose
+from runner_dashboard.identity.proxy import Proxy
 from runner_dashboard.identity.secrets import API, Secret
 from runner_dashboard.identity.sessions import Sessions
 from runner_dashboard.ingest.limits import Rates, Room
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from runner_dashboard.config import Config
     from runner_dashboard.data.database import Database
     from runner_dashboard.events.bus import Bus
+    from runner_dashboard.identity.providers.provider import Provider
 
 _MAX_TOKEN_FILE = 4096
 _JUDGING = 8
@@ -67,6 +73,27 @@ class Services:
         return Sessions(self.keys, self.config.identity.session_lifetime)
 
     @cached_property
+    def provider(self) -> Provider | None:
+        """The service that says who people are. Raises `ConfigError`."""
+        return choose.provider(self.config.sign_in)
+
+    @cached_property
+    def owners(self) -> Owners:
+        """Whose sessions and passkeys are."""
+        key = "" if self.provider is None else self.provider.key
+        return Owners(key, urlsplit(key).netloc, self.config.sign_in.rights)
+
+    @cached_property
+    def proxy(self) -> Proxy:
+        """What stands in front, and may say who people are."""
+        return Proxy(self.config.proxy)
+
+    @cached_property
+    def passkeys(self) -> Passkeys:
+        """Passkeys for where browsers see us."""
+        return Passkeys(self.config.server.public_url)
+
+    @cached_property
     def nonces(self) -> Nonces:
         """Nonces of nodes."""
         return Nonces(self.keys, self.config.ingest.nonce_lifetime)
@@ -91,7 +118,7 @@ class Services:
 
         Raises `ConfigError` for a token file that holds none, and what the database raises.
         """
-        _ = self.started, self.nonces, self.sessions, self.rates, self.room
+        _ = self.started, self.nonces, self.sessions, self.rates, self.room, self.owners, self.proxy, self.passkeys
         given = _token_file(self.config)
         return self.database.write(lambda connection: tokens.bootstrap(connection, self.now, given))
 

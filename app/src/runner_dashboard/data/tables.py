@@ -201,12 +201,53 @@ enrolments = Table(
     _maybe_number("revoked_at"),
 )
 
+# People whom another service vouches for. *groups* is a JSON list of names; what they may stands in the configuration.
+people = Table(
+    "people",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("provider"),
+    _text("subject"),
+    _text("login"),
+    _text("name"),
+    _text("groups"),
+    _number("first_seen"),
+    _number("last_seen"),
+    UniqueConstraint("provider", "subject"),
+)
+
+# *owner* is `token:ID` or `person:ID`; see `runner_dashboard.identity.owners`.
 sessions = Table(
     "sessions",
     METADATA,
     Column("id_hash", Text, primary_key=True),
-    _of("token_id", "tokens.id"),
+    _text("owner"),
     _number("made_at"),
+    _number("expires_at"),
+    Index(None, "expires_at"),
+)
+
+# Public keys that browsers and their devices hold the other half of. *id* is the credential's, in base64url.
+passkeys = Table(
+    "passkeys",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("owner"),
+    Column("credential", LargeBinary, nullable=False),
+    _number("counter"),
+    _text("name"),
+    _number("made_at"),
+    _maybe_number("used_at"),
+    Index(None, "owner"),
+)
+
+# What was begun and waits for a browser to come back; see `runner_dashboard.identity.flows`.
+flows = Table(
+    "flows",
+    METADATA,
+    Column("id_hash", Text, primary_key=True),
+    _text("purpose"),
+    _text("data"),
     _number("expires_at"),
     Index(None, "expires_at"),
 )

@@ -45,10 +45,13 @@ GRANTS: Final[dict[Role, frozenset[Scope]]] = {
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody who was recognised. *session* is the identifier of a browser's session, None for a bare token."""
+    """Somebody who was recognised. *session* is the identifier of a browser's session, None for a bare token.
+
+    *owner* is what they sign in by, and whose their passkeys are: see `runner_dashboard.identity.owners`.
+    """
 
     name: str
-    token_id: str
+    owner: str
     role: Role
     scopes: frozenset[Scope]
     session: str | None = None

@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, insert, select
 
 from runner_dashboard import audit
-from runner_dashboard.data.tables import sessions, tokens
-from runner_dashboard.identity.roles import Role
-from runner_dashboard.identity.tokens import alive, principal
+from runner_dashboard.data.tables import sessions
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner_dashboard.identity.keys import SigningKeys
+    from runner_dashboard.identity.owners import Owners
     from runner_dashboard.identity.roles import Principal
 
 _MAX_COOKIE = 200
 
 
 class Sessions:
-    """Sessions signed by *keys*, for *lifetime* seconds each. They end with the token that began them."""
+    """Sessions signed by *keys*, for *lifetime* seconds each. They end with what began them."""
 
     def __init__(self, keys: SigningKeys, lifetime: int) -> None:
         self._keys = keys
@@ -49,37 +48,29 @@ class Sessions:
         """Whether a form with *value* was handed to this session."""
         return value.isascii() and self._keys.verifies(now, "form", session.encode(), _bytes(value))
 
-    def begin(self, connection: Connection, now: int, token: str) -> tuple[str, Principal] | None:
-        """Begin a session for who has *token* and return its identifier; None for a token that is not accepted.
-
-        Nor is one for machines, that may not read a page.
-        """
-        who = principal(connection, now, token)
-        if who is None or not who.may(Role.VIEWER, "read"):
-            return None
+    def begin(self, connection: Connection, now: int, who: Principal) -> str:
+        """Begin a session for *who* and return its identifier. It ends with what they signed in by."""
         connection.execute(delete(sessions).where(sessions.c.expires_at <= now))
         session = secrets.token_urlsafe(32)
         connection.execute(
             insert(sessions).values(
-                id_hash=_hash(session), token_id=who.token_id, made_at=now, expires_at=now + self.lifetime
+                id_hash=_hash(session), owner=who.owner, made_at=now, expires_at=now + self.lifetime
             )
         )
-        audit.done(connection, now, actor=who.name, action="session.begin", subject=who.token_id)
-        return session, who
+        audit.done(connection, now, actor=who.name, action="session.begin", subject=who.owner)
+        return session
 
-    def principal(self, connection: Connection, now: int, session: str) -> Principal | None:
+    def principal(self, connection: Connection, now: int, owners: Owners, session: str) -> Principal | None:
         """Return whose session it is, None when it ended."""
-        row = connection.execute(
-            select(tokens, sessions.c.expires_at.label("until"))
-            .join_from(sessions, tokens)
-            .where(sessions.c.id_hash == _hash(session))
-        ).first()
-        return None if row is None or row.until <= now else alive(row, now, session)
+        row = connection.execute(select(sessions).where(sessions.c.id_hash == _hash(session))).first()
+        if row is None or row.expires_at <= now:
+            return None
+        return owners.principal(connection, now, row.owner, session)
 
     def end(self, connection: Connection, now: int, who: Principal) -> None:
         """End the session of *who*."""
         connection.execute(delete(sessions).where(sessions.c.id_hash == _hash(who.session or "")))
-        audit.done(connection, now, actor=who.name, action="session.end", subject=who.token_id)
+        audit.done(connection, now, actor=who.name, action="session.end", subject=who.owner)
 
 
 def _hash(session: str) -> str:

@@ -90,7 +90,7 @@ def alive(row: Row[tuple[object, ...]], now: int, session: str | None = None) ->
     """Return whom the row of a token stands for, None when it expired or was revoked."""
     if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
         return None
-    return Principal(row.name, row.id, Role.of(row.role), frozenset(row.scopes.split()), session)
+    return Principal(row.name, f"token:{row.id}", Role.of(row.role), frozenset(row.scopes.split()), session)
 
 
 def listed(connection: Connection) -> list[Row[tuple[object, ...]]]:

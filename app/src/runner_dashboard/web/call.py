@@ -36,7 +36,7 @@ class Call:
     params: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    cookie: str
+    cookies: Mapping[str, str]
     address: str
     body: bytes = b""
 

@@ -1,6 +1,6 @@
 """The door of every route: who asks, whether they may, and what becomes of refusals. Deny by default.
 
-1. who asks: a bearer token, or the session of a browser
+1. who asks: a bearer token, what a trusted proxy says, or the session of a browser
 2. whether role and scope suffice
 3. the body, under a limit; a form must carry the value that was handed to this session
 4. the handler, in a thread
@@ -91,11 +91,10 @@ async def _served(spec: Spec, services: Services, request: Request, address: str
         # Proven by what is sent: see `runner_dashboard.ingest`.
         response: Response = await spec.handler(services, request, now)
         return response
-    cookie = request.cookies.get(cookie_name(services), "")
     bearer = bearer_of(request)
     who = None
     if spec.role != Role.PUBLIC:
-        who = await run_in_threadpool(_identified, services, now, bearer, cookie)
+        who = await run_in_threadpool(_identified, services, now, request, bearer, address)
         if who is None:
             raise UnauthorizedError(
                 "sign in, or send an API token" if bearer is None else "this token is not accepted",
@@ -112,8 +111,8 @@ async def _served(spec: Spec, services: Services, request: Request, address: str
         finally:
             incoming.close()
     call = Call(
-        services, spec, now, who, request.url.path, request.path_params, request.query_params, request.headers, cookie,
-        address, body,
+        services, spec, now, who, request.url.path, request.path_params, request.query_params, request.headers,
+        request.cookies, address, body,
     )  # fmt: skip
     if spec.method == "POST" and who is not None:
         _check_form(call, who)
@@ -126,14 +125,21 @@ def bearer_of(request: Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def _identified(services: Services, now: int, bearer: str | None, cookie: str) -> Principal | None:
-    if bearer is None and not cookie:
+def _identified(services: Services, now: int, request: Request, bearer: str | None, address: str) -> Principal | None:
+    """Return who asks: by the token that was sent, by what a trusted proxy says, or by the browser's session."""
+    proxy = services.proxy
+    if bearer is None:
+        named = [request.headers.getlist(name) for name in (proxy.user_header, proxy.groups_header)]
+        if (who := proxy.principal(address, *named)) is not None:
+            return who
+    cookie = request.cookies.get(cookie_name(services), "")
+    session = services.sessions.opened(now, cookie) if bearer is None and cookie else None
+    if bearer is None and session is None:
         return None
-    session = None if bearer is not None else services.sessions.opened(now, cookie)
     with services.database.read() as connection:
         if bearer is not None:
             return tokens.principal(connection, now, bearer)
-        return services.sessions.principal(connection, now, session) if session is not None else None
+        return services.sessions.principal(connection, now, services.owners, session or "")
 
 
 def _check_form(call: Call, who: Principal) -> None:

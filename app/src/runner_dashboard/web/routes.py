@@ -8,13 +8,15 @@ from __future__ import annotations
 from runner_dashboard.web import node_api, ops_api
 from runner_dashboard.web.api import changing, reading
 from runner_dashboard.web.pages import changing as forms
+from runner_dashboard.web.pages import passkeys, provider, sign_in
 from runner_dashboard.web.pages import reading as pages
-from runner_dashboard.web.pages import sign_in
 
 ROUTES = (
     *ops_api.ROUTES,
     *node_api.ROUTES,
     *sign_in.ROUTES,
+    *provider.ROUTES,
+    *passkeys.ROUTES,
     *pages.ROUTES,
     *forms.ROUTES,
     *reading.ROUTES,

@@ -14,7 +14,7 @@ from runner_dashboard.refusals import NotFoundError
 if TYPE_CHECKING:
     from runner_dashboard.web.call import Call
 
-_TYPES = {"style.css": "text/css", "icon.svg": "image/svg+xml"}
+_TYPES = {"style.css": "text/css", "icon.svg": "image/svg+xml", "passkeys.js": "text/javascript"}
 _DIGITS = 16
 
 

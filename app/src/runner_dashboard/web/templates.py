@@ -33,6 +33,7 @@ NAVIGATION: Final[tuple[tuple[str, str, Role, Scope], ...]] = (
     ("/enrolment", "Enrolment", Role.OPERATOR, "enrol"),
     ("/audit", "Audit", Role.ADMIN, "audit"),
     ("/tokens", "Tokens", Role.ADMIN, "tokens"),
+    ("/settings", "Settings", Role.VIEWER, "read"),
 )
 """The pages of the menu, with what each needs; a test compares this with the routes."""
 
@@ -88,6 +89,7 @@ def _environment() -> Environment:
     }
     made.globals |= {
         "icon": static.address("icon.svg"),
+        "passkeys_script": static.address("passkeys.js"),
         "style": static.address("style.css"),
         "version": version("runner-dashboard"),
     }

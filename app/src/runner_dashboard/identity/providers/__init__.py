@@ -1,0 +1,1 @@
+"""Services that say who people are: OpenID providers, and GitHub."""
