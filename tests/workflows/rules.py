@@ -198,7 +198,9 @@ def our_arguments(command: Command) -> list[Any] | None:
         return command.words[1:]
     if literals[:2] == ["nix", "run"] and "--" in literals:
         end = literals.index("--")
-        if ".#ec-release" in literals[:end]:
+        # An action of ours runs the program of its own commit.
+        ours = (".#ec-release", "path:${GITHUB_ACTION_PATH}/../../..#ec-release")
+        if any(str(word) in ours for word in command.words[:end]):
             return command.words[end + 1 :]
     return None
 

@@ -244,6 +244,15 @@ def test_the_system_is_checked(in_store: Any) -> None:
         matrix(flake=in_store.root, at_once=0)
 
 
+def test_kinds_of_outputs_can_be_chosen(new_flake: Any, rows: Any) -> None:
+    """Two of them, in this order; another word is a mistake."""
+    flake = new_flake('packages.x86_64-linux.a = d "a" { }; checks.x86_64-linux.c = d "c" { };')
+    assert states(rows(flake, "--categories", "packages")) == {"packages.a": "build"}
+    assert list(states(rows(flake, "--categories", "checks, packages"))) == ["packages.a", "checks.c"]
+    with pytest.raises(UsageError, match="no kind of outputs"):
+        matrix(flake=flake.top, categories="packages,devShells")
+
+
 def test_this_machines_system_is_the_default(new_flake: Any, in_store: Any) -> None:
     """As Nix names it."""
     assert in_store

@@ -365,6 +365,14 @@ def test_nothing_to_push_is_no_failure(web: Pusher) -> None:
     assert (code, result["digests"], result["failures"]) == (0, {}, [])
 
 
+def test_no_directory_is_a_mistake_unless_it_is_not(web: Pusher) -> None:
+    """Where no job wrote a descriptor, a runner makes no directory; elsewhere the name is misspelt."""
+    web.descriptors = web.descriptors.with_name("none")
+    assert web.push()[0] == 2
+    code, result, _ = web.push("--may-be-missing")
+    assert (code, result["digests"]) == (0, {})
+
+
 def test_systems_have_tags_of_their_own(web: Pusher) -> None:
     """Where two of them would push one image by one name."""
     assert web.push("--tag-suffix=-aarch64-linux")[0] == 0

@@ -12,6 +12,7 @@ def matrix(
     *,
     flake: Path = Path(),
     system: str | None = None,
+    categories: str = "packages,checks",
     cache: Annotated[list[str] | None, Parameter(negative=())] = None,
     local_only: Annotated[bool, Parameter(negative=())] = False,
     at_once: int = 32,
@@ -32,6 +33,8 @@ def matrix(
         The top of the flake's checkout.
     system
         The system whose outputs are wanted, e.g. x86_64-linux [this machine's].
+    categories
+        Which kinds of outputs are wanted.
     cache
         A binary cache to ask [those of Nix's settings].
     local_only
@@ -53,14 +56,15 @@ def matrix(
     from ec_release.images import names
     from ec_release.images.cache import Caches
     from ec_release.images.matrix import plan
-    from ec_release.images.outputs import CATEGORIES, Flake
+    from ec_release.images.outputs import Flake, read_categories
     from ec_release.output import emit
 
     if at_once < 1:
         raise UsageError("--at-once is at least 1")
+    kinds = read_categories(categories)
     evaluated = Flake(flake.resolve(), nix, tuple(option or ()))
     wanted = evaluated.this_system() if system is None else names.system(system)
-    outputs = [one for category in CATEGORIES for one in evaluated.outputs(category, wanted, at_once)]
+    outputs = [one for category in kinds for one in evaluated.outputs(category, wanted, at_once)]
     caches = Caches(nix, evaluated.options, () if local_only else cache)
     made = plan(wanted, outputs, caches.holding([one.paths for one in outputs]))
     include, images = made.include(), made.images()

@@ -19,6 +19,7 @@ def push_images(
     password_file: Path | None = None,
     system: str | None = None,
     tag_suffix: str = "",
+    may_be_missing: Annotated[bool, Parameter(negative=())] = False,
     withhold: Annotated[list[str] | None, Parameter(negative=())] = None,
     attempts: int = 5,
     wait: float = 2.0,
@@ -55,6 +56,8 @@ def push_images(
         The system that the images were built for [this machine's].
     tag_suffix
         What is added to each tag, e.g. -aarch64-linux, where several systems push one image.
+    may_be_missing
+        There is nothing to do, and no failure, where the directory is not there: no job wrote a descriptor.
     withhold
         An image that is not pushed.
     attempts
@@ -81,7 +84,7 @@ def push_images(
     if refusal := happened.refusal():
         Result(refusal=refusal).tell(as_json=json)
         return
-    found, wrong = read_directory(descriptors)
+    found, wrong = ([], []) if may_be_missing and not descriptors.exists() else read_directory(descriptors)
     result = Result(failures=list(wrong))
     if found:
         from ec_release.closure.source import read_commit

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from ec_closure.decoding import excerpt, explain
-from ec_closure.errors import LimitError
+from ec_closure.errors import LimitError, UsageError
 from ec_release.images import names, program
 from ec_release.images.errors import NamingError, OutputError
 
@@ -60,6 +60,14 @@ in
     if builtins.length every < limit then builtins.length every else limit) else wanted);
 }
 """
+
+
+def read_categories(text: str) -> tuple[Category, ...]:
+    """Return the categories that *text* lists, `packages,checks`. Raises `UsageError`."""
+    wanted = {word.strip() for word in text.split(",")}
+    if unknown := sorted(wanted - set(CATEGORIES)):
+        raise UsageError(f"{unknown[0]!r} is no kind of outputs that is built", hint=f"known: {','.join(CATEGORIES)}")
+    return tuple(category for category in CATEGORIES if category in wanted)
 
 
 class _Row(msgspec.Struct, forbid_unknown_fields=True):
