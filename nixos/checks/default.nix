@@ -40,6 +40,7 @@ let
 in
 part ./lint.nix
 // part ./python.nix
+// part ./tofu.nix
 // part ./systems.nix
 // part ./modules.nix
 // part ./units.nix

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MODULES = Path(__file__).parents[2] / "tofu" / "modules"
+# Of an attribute, without what describes it.
+JUDGED = {"type", "required", "optional", "computed", "sensitive"}
 TARGET = Path(__file__).parent / "kubernetes.json"
 
 
@@ -53,7 +55,11 @@ def part(block: Mapping[str, Any], bodies: list[dict[str, Any]]) -> dict[str, An
         for name, about in block.get("block_types", {}).items()
         if about.get("min_items") or any(name in found for found in written)
     }
-    return {key: value for key, value in (("attributes", block.get("attributes")), ("block_types", kept)) if value}
+    attributes = {
+        name: {key: value for key, value in about.items() if key in JUDGED}
+        for name, about in block.get("attributes", {}).items()
+    }
+    return {key: value for key, value in (("attributes", attributes), ("block_types", kept)) if value}
 
 
 def excerpt(whole: Mapping[str, Any]) -> dict[str, Any]:

@@ -156,6 +156,14 @@ def test_versions_of_providers_are_bounded() -> None:
     assert found[0] == found[1]
 
 
+def test_conditions_of_variables_look_at_nothing_else() -> None:
+    """OpenTofu refuses what Terraform takes: a validation that sees another variable or a local value."""
+    for name, about in reference.described(reference.text_of(reference.MODULE, "*.tf"), "variable").items():
+        for validation in about.get("validation", []):
+            seen = re.findall(r"\b(var|local)\.(\w+)", str(validation))
+            assert set(seen) <= {("var", name)}, name
+
+
 def test_every_description_is_a_sentence() -> None:
     """Variables and outputs say what they are."""
     for directory in (reference.MODULE, reference.STACK):

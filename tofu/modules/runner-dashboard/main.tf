@@ -12,6 +12,12 @@ locals {
   claim     = var.storage.existing_claim == null ? kubernetes_persistent_volume_claim_v1.state[0].metadata[0].name : var.storage.existing_claim
   domain    = trimprefix(var.public_url, "https://")
 
+  # A registry, a name in it, and a digest. Without a registry, it would be up to whoever pulls.
+  by_digest = can(regex(
+    "^([a-z0-9-]+(\\.[a-z0-9-]+)+(:[0-9]{1,5})?|[a-z0-9-]+:[0-9]{1,5}|localhost)(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$",
+    var.image
+  ))
+
   selector = {
     "app.kubernetes.io/name"     = "runner-dashboard"
     "app.kubernetes.io/instance" = var.name

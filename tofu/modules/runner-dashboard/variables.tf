@@ -4,14 +4,6 @@ variable "image" {
   nullable    = false
 
   validation {
-    condition = var.allow_mutable_image || can(regex(
-      "^([a-z0-9-]+(\\.[a-z0-9-]+)+(:[0-9]{1,5})?|[a-z0-9-]+:[0-9]{1,5}|localhost)(/[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*)+@sha256:[0-9a-f]{64}$",
-      var.image
-    ))
-    error_message = "image must be a reference by digest with its registry, like ghcr.io/OWNER/runner-dashboard@sha256:<64 hexadecimal digits>, without a tag. docs/deploying.md says how to find the digest of a release. For a throw-away cluster, allow_mutable_image = true takes any reference."
-  }
-
-  validation {
     condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,511}$", var.image))
     error_message = "image is not a reference of an image."
   }
@@ -85,11 +77,6 @@ variable "secret_files" {
   validation {
     condition     = contains(keys(var.secret_files), "identity.bootstrap_token_file")
     error_message = "secret_files must have identity.bootstrap_token_file: without it, the first administrator's token is printed into the cluster's logs."
-  }
-
-  validation {
-    condition     = length(setsubtract(keys(var.secret_files), local.secret_keys)) == 0
-    error_message = "secret_files has a key that is none of dashboard.toml, or names no file with a secret: ${join(", ", setsubtract(keys(var.secret_files), local.secret_keys))}."
   }
 
   validation {

@@ -1,6 +1,5 @@
 terraform {
-  # Conditions of variables look at other variables.
-  required_version = ">= 1.9.0"
+  required_version = ">= 1.8.0"
 
   required_providers {
     kubernetes = {

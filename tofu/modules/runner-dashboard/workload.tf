@@ -8,6 +8,14 @@ resource "kubernetes_stateful_set_v1" "dashboard" {
   }
   wait_for_rollout = var.wait_for_rollout
 
+  lifecycle {
+    # Not a validation of the variable: in OpenTofu, those see no other one.
+    precondition {
+      condition     = var.allow_mutable_image || local.by_digest
+      error_message = "image must be a reference by digest with its registry, like ghcr.io/OWNER/runner-dashboard@sha256:<64 hexadecimal digits>, without a tag. docs/deploying.md says how to find the digest of a release. For a throw-away cluster, allow_mutable_image = true takes any reference."
+    }
+  }
+
   spec {
     service_name = kubernetes_service_v1.dashboard.metadata[0].name
     replicas     = var.replicas

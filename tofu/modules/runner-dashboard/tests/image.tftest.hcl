@@ -33,7 +33,7 @@ run "a_tag_is_refused" {
   variables {
     image = "ghcr.io/example/runner-dashboard:latest"
   }
-  expect_failures = [var.image]
+  expect_failures = [kubernetes_stateful_set_v1.dashboard]
 }
 
 run "a_tag_beside_a_digest_is_refused" {
@@ -41,7 +41,7 @@ run "a_tag_beside_a_digest_is_refused" {
   variables {
     image = "ghcr.io/example/runner-dashboard:v1@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
   }
-  expect_failures = [var.image]
+  expect_failures = [kubernetes_stateful_set_v1.dashboard]
 }
 
 run "an_image_without_a_registry_is_refused" {
@@ -49,7 +49,7 @@ run "an_image_without_a_registry_is_refused" {
   variables {
     image = "runner-dashboard@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
   }
-  expect_failures = [var.image]
+  expect_failures = [kubernetes_stateful_set_v1.dashboard]
 }
 
 run "a_short_digest_is_refused" {
@@ -57,7 +57,7 @@ run "a_short_digest_is_refused" {
   variables {
     image = "ghcr.io/example/runner-dashboard@sha256:0123456789abcdef"
   }
-  expect_failures = [var.image]
+  expect_failures = [kubernetes_stateful_set_v1.dashboard]
 }
 
 run "nothing_is_no_image_even_where_tags_are_taken" {

@@ -80,7 +80,7 @@ run "a_key_that_names_no_secret_is_refused" {
       "server.public_url"             = { name = "dashboard-bootstrap" }
     }
   }
-  expect_failures = [var.secret_files]
+  expect_failures = [kubernetes_config_map_v1.configuration]
 }
 
 run "a_stop_gets_more_time_than_the_application_takes" {
