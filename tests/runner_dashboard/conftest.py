@@ -115,6 +115,29 @@ class Dashboard:
         headers = {"Content-Type": "application/json"}
         return self.ask("POST", path, json.dumps(document).encode(), token=token or self.admin, headers=headers)
 
+    @contextmanager
+    def stream(self, token: str | None = None, last: str | None = None) -> Iterator[Any]:
+        """Ask for the stream of changes; give the answer, to be read as it comes."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        headers = {"Authorization": f"Bearer {token or self.admin}"} | ({} if last is None else {"Last-Event-ID": last})
+        connection.request("GET", "/live", headers=headers)
+        response = connection.getresponse()
+        try:
+            yield response
+        finally:
+            response.close()
+            connection.close()
+
+    def begin_stream(self, token: str | None) -> Answer:
+        """Ask for the stream and go; return how it began."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("GET", "/live", headers={} if token is None else {"Authorization": f"Bearer {token}"})
+        response = connection.getresponse()
+        headers = {name.lower(): value for name, value in response.getheaders()}
+        response.close()
+        connection.close()
+        return Answer(response.status, headers, b"")
+
     def nonce(self, token: str | None = None) -> str:
         """Ask for a nonce."""
         return str(self.ask("POST", "/api/v1/nonces", token=token).json["nonce"])

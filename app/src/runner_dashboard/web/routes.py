@@ -8,7 +8,7 @@ from __future__ import annotations
 from runner_dashboard.web import node_api, ops_api
 from runner_dashboard.web.api import changing, reading
 from runner_dashboard.web.pages import changing as forms
-from runner_dashboard.web.pages import passkeys, provider, sign_in
+from runner_dashboard.web.pages import live, passkeys, provider, sign_in
 from runner_dashboard.web.pages import reading as pages
 
 ROUTES = (
@@ -19,6 +19,7 @@ ROUTES = (
     *passkeys.ROUTES,
     *pages.ROUTES,
     *forms.ROUTES,
+    *live.ROUTES,
     *reading.ROUTES,
     *changing.ROUTES,
 )

@@ -14,7 +14,12 @@ from runner_dashboard.refusals import NotFoundError
 if TYPE_CHECKING:
     from runner_dashboard.web.call import Call
 
-_TYPES = {"style.css": "text/css", "icon.svg": "image/svg+xml", "passkeys.js": "text/javascript"}
+_TYPES = {
+    "style.css": "text/css",
+    "icon.svg": "image/svg+xml",
+    "live.js": "text/javascript",
+    "passkeys.js": "text/javascript",
+}
 _DIGITS = 16
 
 

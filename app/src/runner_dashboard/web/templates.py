@@ -89,6 +89,7 @@ def _environment() -> Environment:
     }
     made.globals |= {
         "icon": static.address("icon.svg"),
+        "live_script": static.address("live.js"),
         "passkeys_script": static.address("passkeys.js"),
         "style": static.address("style.css"),
         "version": version("runner-dashboard"),
