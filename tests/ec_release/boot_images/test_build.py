@@ -119,6 +119,31 @@ def test_what_differs_is_named_with_its_first_byte_and_its_cause(
     assert "hint: diffoscope " in said
 
 
+def test_what_differs_is_kept_for_a_closer_look(
+    build: Callable[..., Any], repository: Flake, change: Callable[..., str], tmp_path: Path
+) -> None:
+    """The two files travel from a runner whose stores are gone by then."""
+    change(repository, LAYER=CHANCE)
+
+    assert 1 == build("runner-iso", "--differences", tmp_path / "kept")[0]
+
+    first, second = (tmp_path / "kept" / name / "iso" / "runner.iso" for name in ("first", "second"))
+    assert first.read_bytes() != second.read_bytes()
+
+
+def test_stores_are_cleaned_away(build: Callable[..., Any], command: Command, tmp_path: Path) -> None:
+    """Nothing else is: a wrong name is told."""
+    build("runner")
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").write_text("")
+
+    assert 0 == command("clean", tmp_path / "stores")[0]
+    assert not (tmp_path / "stores").exists()
+    assert 0 == command("clean", tmp_path / "stores")[0]
+    assert 2 == command("clean", tmp_path / "precious")[0]
+    assert (tmp_path / "precious" / "file").exists()
+
+
 def test_stores_of_our_own_are_removed_unless_they_differ(
     repository: Flake, change: Callable[..., str], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.workflows.runner import assignments
 
 from ec_release.boot_images import release
 from ec_release.boot_images.errors import TagError
@@ -67,16 +68,16 @@ def test_a_tag_keeps_its_commit(repository: Flake, change: Callable[..., str], a
     assert "boot-v2" == release.of(read_commit(repository.top), wanted="boot-v2").tag
 
 
-def test_the_plan_of_a_release(repository: Flake, command: Command, tmp_path: Path) -> None:
-    """A job for each target that is switched on, and lines that a workflow's later jobs read."""
-    written = tmp_path / "output"
-    code, out, err = command(
-        "targets", "--flake", repository.top, "--tag", "boot-v7", "--github-output", written, "--json"
-    )
+def test_the_plan_of_a_release(
+    repository: Flake, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job for each target that is switched on, and values that a workflow's later jobs read."""
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    code, out, err = command("targets", "--flake", repository.top, "--tag", "boot-v7", "--json")
 
     assert (0, "") == (code, err)
     told = json.loads(out)
-    lines: dict[str, Any] = dict(line.split("=", 1) for line in written.read_text().splitlines())
+    lines = assignments((tmp_path / "output").read_text())
     rev = repository.git("rev-parse", "HEAD")
     assert {"tag": "boot-v7", "version": "1795500000", "revision": rev} == {
         key: lines[key] for key in ("tag", "version", "revision")

@@ -57,6 +57,17 @@ def test_artifacts_are_the_files_of_a_directory(arguments: list[str], tmp_path: 
     assert ("runner.iso", 5) == (artifact.name, artifact.size)
 
 
+def test_a_directory_is_made_for_the_manifest(arguments: list[str], tmp_path: Path) -> None:
+    """It is called as the system; a file and a directory are one too many, and neither too few."""
+    at = arguments.index("--output")
+    rest = arguments[:at] + arguments[at + 2 :]
+    assert 0 == run([*rest, "--output-directory", str(tmp_path / "a" / "b")])
+    assert (tmp_path / "a" / "b" / "appliance.closure.json.zst").exists()
+
+    assert 2 == run(rest)
+    assert 2 == run([*arguments, "--output-directory", str(tmp_path)])
+
+
 def test_dirty_tree_is_a_usage_error(twin: Ci, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2, the file's name, and what to do."""
     (twin.repository / "forgotten.nix").write_text("{ }")

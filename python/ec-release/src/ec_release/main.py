@@ -34,6 +34,7 @@ def make_app() -> App:
     commands = "ec_release.commands"
     app.command(f"{commands}.targets:targets", name="targets", help="Say what a release of boot images consists of.")
     app.command(f"{commands}.build:build", name="build", help="Build one boot image twice, compare, and pack it.")
+    app.command(f"{commands}.clean:clean", name="clean", help="Remove the stores that a build left.")
     app.command(f"{commands}.closure:closure", name="closure", help="Describe one built system.", version_flags=())
     app.command(f"{commands}.sbom:sbom", name="sbom", help="List what is inside described systems.", version_flags=())
     app.command(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from ec_release import progress
 from ec_release.boot_images import compare, pack, store, targets
 from ec_release.boot_images.errors import IrreproducibleError
+from ec_release.boot_images.room import FIRST, SECOND
 from ec_release.closure import source
 from ec_release.closure.errors import EvaluationError
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from ec_release.boot_images.store import Builder, Built
     from ec_release.boot_images.targets import Target
     from ec_release.closure.source import Commit
-
-FIRST, SECOND = "first", "second"
 
 
 @dataclass(frozen=True)
@@ -138,6 +137,17 @@ def complaint(order: Order, outcome: Outcome) -> IrreproducibleError:
         place=order.name,
         hint=f"diffoscope {here} {there}",
     )
+
+
+def keep_differences(outcome: Outcome, directory: Path) -> None:
+    """Copy the files that differ to *directory*, one below ``first`` and one below ``second``: what `diffoscope` takes.
+
+    Raises `LocalError`.
+    """
+    for one in outcome.files:
+        with progress.of_bytes(f"keeping {one.file}", sum(one.sizes)) as advance:
+            for name, place in zip((FIRST, SECOND), one.places, strict=True):
+                pack.copy(directory / name / one.file, place, advance)
 
 
 def _say(line: str) -> None:

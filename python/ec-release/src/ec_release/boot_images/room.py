@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+FIRST, SECOND = "first", "second"
+
+
 @contextmanager
 def room(wanted: Path | None) -> Iterator[Path]:
     """Yield an empty directory: *wanted*, which stays, or a temporary one, which is removed.
@@ -39,6 +42,19 @@ def room(wanted: Path | None) -> Iterator[Path]:
         remove(made)
         raise
     remove(made)
+
+
+def clean(directory: Path) -> None:
+    """Remove the stores that a run left in *directory*. None there is fine.
+
+    Raises `UsageError` when something else lies there: that is no directory of stores.
+    """
+    if not directory.is_dir():
+        return
+    other = sorted(entry.name for entry in directory.iterdir() if entry.name not in (FIRST, SECOND))
+    if other:
+        raise UsageError(f"holds {other[0]}", place=str(directory), hint="name the directory that --stores named")
+    remove(directory)
 
 
 def remove(directory: Path) -> None:

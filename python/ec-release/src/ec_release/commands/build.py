@@ -16,6 +16,7 @@ def build(
     targets: Path | None = None,
     output: Path = Path("dist"),
     stores: Path | None = None,
+    differences: Path | None = None,
     nix: str = "nix",
     option: Annotated[list[tuple[str, str]] | None, Parameter(negative=())] = None,
     logs: Annotated[bool, Parameter(negative=())] = False,
@@ -43,6 +44,8 @@ def build(
     stores
         An empty or new directory for the stores, which stay there: `first` is what `closure --store-root` describes. A
         temporary one when not given.
+    differences
+        A directory to copy files that differ to, as first/FILE and second/FILE.
     nix
         The nix program; nix-store is taken from beside it.
     option
@@ -54,9 +57,9 @@ def build(
     """
     from ec_release.boot_images import release
     from ec_release.boot_images import targets as listed
-    from ec_release.boot_images.build import FIRST, Order, complaint
+    from ec_release.boot_images.build import Order, complaint, keep_differences
     from ec_release.boot_images.build import build as run
-    from ec_release.boot_images.room import room
+    from ec_release.boot_images.room import FIRST, room
     from ec_release.boot_images.store import Builder
     from ec_release.closure.source import read_commit
     from ec_release.output import emit
@@ -90,4 +93,6 @@ def build(
             as_json=json,
         )
         if not outcome.identical:
+            if differences is not None:
+                keep_differences(outcome, differences)
             raise complaint(order, outcome)

@@ -18,7 +18,8 @@ def closure(
     name: str,
     tag: str,
     version: int,
-    output: Path,
+    output: Path | None = None,
+    output_directory: Path | None = None,
     rev: str | None = None,
     issued: int | None = None,
     build: Annotated[bool, Parameter(negative=())] = False,
@@ -50,7 +51,9 @@ def closure(
     version
         The release's number, which only ever grows.
     output
-        The file to write, NAME.closure.json.zst.
+        The file to write, NAME.closure.json.zst; or give --output-directory.
+    output_directory
+        The directory to write NAME.closure.json.zst to. It is made when it is not there.
     rev
         The revision of an export without git.
     issued
@@ -85,6 +88,8 @@ def closure(
 
     if (rev is None) != (issued is None):
         raise UsageError("--rev and --issued go together", hint="both describe an export; a git checkout needs neither")
+    if (output is None) == (output_directory is None):
+        raise UsageError("where to?", hint="give --output or --output-directory")
     directory = flake.resolve()
     commit = read_commit(directory) if rev is None or issued is None else Commit(rev, issued)
     described = describe(
@@ -107,10 +112,11 @@ def closure(
         ),
         build=build,
     )
-    _write(output, manifest.encode(described))
+    file = output or _room_in(output_directory or Path(), f"{name}.closure.json.zst")
+    _write(file, manifest.encode(described))
     emit(
         {
-            "manifest": output,
+            "manifest": file,
             "system": described.system.out_path,
             "revision": described.source.rev,
             "paths": len(described.paths),
@@ -118,6 +124,16 @@ def closure(
         },
         as_json=json,
     )
+
+
+def _room_in(directory: Path, name: str) -> Path:
+    from ec_closure.errors import UsageError
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot be made: {error.strerror}", place=str(directory)) from error
+    return directory / name
 
 
 def _write(file: Path, data: bytes) -> None:

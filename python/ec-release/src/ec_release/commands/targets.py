@@ -15,12 +15,12 @@ def targets(
     ref: Annotated[str, Parameter(negative=())] = "",
     flake: Path = Path(),
     targets: Path | None = None,
-    github_output: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> None:
     """Say what a release of boot images consists of: its tag and version, and a job for each target.
 
-    The version is the commit's time, in seconds since 1970. The checkout must be clean.
+    The version is the commit's time, in seconds since 1970. The checkout must be clean. On a runner, `tag`, `version`,
+    `revision` and `matrix` become outputs of the step.
 
     Parameters
     ----------
@@ -34,13 +34,12 @@ def targets(
         The top of the git checkout that holds the flake.
     targets
         The file of targets [.forgejo/boot-images.toml of the flake].
-    github_output
-        A file to append tag, version, revision and matrix to, a line each, as steps of a workflow give them on.
     json
         Print the result as JSON.
     """
     import msgspec
 
+    from ec_release import actions
     from ec_release.boot_images import release
     from ec_release.boot_images import targets as listed
     from ec_release.closure.source import read_commit
@@ -62,10 +61,13 @@ def targets(
         }
         for name, target in chosen.items()
     ]
-    if github_output is not None:
-        matrix = msgspec.json.encode({"include": jobs}).decode()
-        lines = {"tag": made.tag, "version": made.version, "revision": made.rev, "matrix": matrix}
-        # Values hold no line break: names, labels and tags are checked, and JSON has none.
-        with github_output.open("a") as file:
-            file.writelines(f"{key}={value}\n" for key, value in lines.items())
+    matrix = msgspec.json.encode({"include": jobs}).decode()
+    actions.set_outputs({"tag": made.tag, "version": str(made.version), "revision": made.rev, "matrix": matrix})
+    actions.add_summary(
+        actions.table(
+            f"Release {made.tag}, version {made.version}, commit {made.short}",
+            ["target", "kind", "runner", "file"],
+            [[job["name"], job["kind"], job["runner"], job["file"]] for job in jobs],
+        )
+    )
     emit({"tag": made.tag, "version": made.version, "revision": made.rev, "targets": jobs}, as_json=json)
