@@ -35,7 +35,9 @@ def refused(words: list[Word]) -> str | None:
             command, _, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
         except (CoercionError, ValidationError, EcError) as error:
             said = f"{type(error).__name__}: {error}"
-            name = next((name for name, values in left.items() if values and held[name] in said), None)
+            # What a flag cannot take is not quoted: the flag is named.
+            blamed = {name for word in words if f" {str(word).partition('=')[0]}:" in said for name in word.variables}
+            name = next((name for name, rest in left.items() if rest and (held[name] in said or name in blamed)), None)
             if name is None:
                 return said
             choice = _CHOICES.search(said)

@@ -17,7 +17,7 @@ from ec_release.boot_images.room import remove
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.ec_release.boot_images.conftest import Flake
+    from tests.ec_release.boot_images.flake import Flake
 
     Command = Callable[..., tuple[int, str, str]]
 
@@ -55,7 +55,7 @@ def test_a_netboot_image_is_packed_as_it_is_staged(
     with packed.open("rb") as stream:
         found = archive.unpack(stream, tmp_path / "staged", what="image")
     assert {"initrd", "kernel", "netboot.ipxe"} == found.keys()
-    assert "a tool\na layer\n" == (tmp_path / "staged" / "initrd").read_text()
+    assert "stage 1\na tool\na layer\n" == (tmp_path / "staged" / "initrd").read_text()
 
 
 def test_the_archive_says_nothing_of_who_made_it(build: Callable[..., Any], tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.ec_release.boot_images.conftest import Flake
+    from tests.ec_release.boot_images.flake import Flake
 
     Command = Callable[..., tuple[int, str, str]]
 

@@ -15,10 +15,12 @@ def provenance(
     keys: Annotated[tuple[Path, ...], Parameter(help="A directory with CI's private keys.", negative=())],
     out: Annotated[Path, Parameter(help="The file to write, provenance.intoto.json.")],
     assets: Annotated[
-        tuple[Path, ...], Parameter(help="All files of the release.", consume_multiple=True, negative=())
+        tuple[Path, ...],
+        Parameter(help="All files of the release, or directories of them.", consume_multiple=True, negative=()),
     ] = (),
     closure: Annotated[
-        tuple[Path, ...], Parameter(help="All manifests of the release.", consume_multiple=True, negative=())
+        tuple[Path, ...],
+        Parameter(help="All manifests of the release, or directories.", consume_multiple=True, negative=()),
     ] = (),
     root: Annotated[Path | None, Parameter(help="The root that says whose keys they are [beside the keys].")] = None,
     repository_url: Annotated[str | None, Parameter(help="Address of the public repository [CI's].")] = None,
@@ -39,6 +41,7 @@ def provenance(
     from ec_release.attesting import provenance as attestation
     from ec_release.closure import lock
     from ec_release.commands.options import pinned_root
+    from ec_release.commands.paths import expanded
     from ec_release.output import emit
     from ec_release.publishing import plan
     from ec_release.trust.keys import load_ring
@@ -46,12 +49,13 @@ def provenance(
 
     if out.name != attestation.NAME:
         raise UsageError(f"is called {attestation.NAME} in every release", place=str(out))
-    described = [file.read_manifest(path) for path in closure]
+    closures = expanded(closure)
+    described = [file.read_manifest(path) for path in closures]
     if not described:
         raise UsageError("no manifest says what was built", hint="give the manifests of the release with --closure")
     # A file of an earlier run may lie among the others; it is written anew.
-    rest = [path for path in assets if path.name != attestation.NAME]
-    subjects = plan.make(tag, described[0].release.version, rest, closure).subjects()
+    rest = [path for path in expanded(assets) if path.name != attestation.NAME]
+    subjects = plan.make(tag, described[0].release.version, rest, closures).subjects()
     run = ci_run.of_environment(
         os.environ,
         {"repository": repository_url, "ref": ref, "builder_id": builder_id, "invocation": invocation_id},

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from ec_release.attesting import check, seal
 from ec_release.commands.options import Days, Repository
+from ec_release.commands.paths import expanded
 from ec_release.output import emit
 from ec_release.publishing.plan import make
 from ec_release.publishing.publish import publish as run
@@ -22,10 +23,17 @@ def publish(
     repository: Repository,
     tag: Annotated[str, Parameter(help="The release's tag; it names the directory of its assets.")],
     version: Annotated[int, Parameter(help="The release's version: a counter that only grows.", name="--version")],
-    assets: Annotated[tuple[Path, ...], Parameter(help="Files to publish.", consume_multiple=True, negative=())] = (),
+    assets: Annotated[
+        tuple[Path, ...],
+        Parameter(help="Files to publish, or directories of them.", consume_multiple=True, negative=()),
+    ] = (),
     closure: Annotated[
         tuple[Path, ...],
-        Parameter(help="Manifests of this release (<system>.closure.json.zst).", consume_multiple=True, negative=()),
+        Parameter(
+            help="Manifests of this release (<system>.closure.json.zst), or directories.",
+            consume_multiple=True,
+            negative=(),
+        ),
     ] = (),
     draft: Annotated[
         bool, Parameter(help="Leave the release a draft, for a person to look at; nothing is signed.", negative=())
@@ -48,7 +56,7 @@ def publish(
     backend, signing = repository.backend(prerelease=prerelease, target=target), repository.signing(days)
     pinned = repository.pinned()
     newest = load_root(backend, pinned)[-1].signed
-    plan = make(tag, version, assets, closure, seal.of_root(newest, signing.ring))
+    plan = make(tag, version, expanded(assets), expanded(closure), seal.of_root(newest, signing.ring))
     check.required(require, plan.absent)
     outcome = run(backend, plan, signing, pinned, stop_at_draft=draft)
     emit(

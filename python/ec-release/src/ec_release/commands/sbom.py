@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 
 def sbom(
-    *closure: Annotated[Path, Parameter(help="A manifest, <system>.closure.json.zst.")],
+    *closure: Annotated[Path, Parameter(help="A manifest, <system>.closure.json.zst, or a directory of them.")],
     out: Annotated[Path, Parameter(help="The directory to write <system>.cdx.json to.")],
     json: Annotated[bool, Parameter(help="Print the result as JSON.", negative=())] = False,
 ) -> None:
@@ -23,12 +23,13 @@ def sbom(
     from ec_closure.errors import UsageError
     from ec_release.attesting import cyclonedx, file
     from ec_release.attesting import sbom as bill
+    from ec_release.commands.paths import expanded
     from ec_release.output import emit
 
     if not closure:
         raise UsageError("no manifest is named", hint="ec-release sbom runner.closure.json.zst --out dist")
     written: list[dict[str, object]] = []
-    for path in closure:
+    for path in expanded(closure):
         described = file.read_manifest(path)
         name = path.name.removesuffix(file.MANIFEST_SUFFIX) + cyclonedx.SUFFIX
         if name in {entry["name"] for entry in written}:
