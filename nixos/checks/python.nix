@@ -52,6 +52,7 @@ in
           python
           pkgs.git
           pkgs.util-linux
+          pkgs.zizmor
         ];
       }
       ''

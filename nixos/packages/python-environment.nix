@@ -11,7 +11,9 @@ pkgs.python3.withPackages (
     ec-verify
     runner-dashboard
     # Tests and lint
+    grpcio
     hypothesis
+    jsonschema
     mypy
     pytest
     pytest-xdist

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.workflows import rules, verbs
 from tests.workflows.command import commands
-from tests.workflows.documents import action_files, read, workflow_files
+from tests.workflows.documents import ROOT, action_files, read, workflow_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,6 +154,18 @@ def test_other_programs_are_not_ours() -> None:
 
     assert rules.our_arguments(other) is None
     assert rules.our_arguments(installed) == installed.words[1:]
+
+
+def test_what_updates_actions_updates_their_pins() -> None:
+    """Renovate finds every entry of the one place that holds them, as it finds every `uses:`."""
+    renovate = json.loads((ROOT / ".github" / "renovate.json").read_text())
+    (manager,) = renovate["customManagers"]
+    (pattern,) = manager["matchStrings"]
+    (file,) = manager["managerFilePatterns"]
+    found = re.findall(pattern.replace("(?<", "(?P<"), (ROOT / "tests" / "workflows" / "pins.toml").read_text())
+
+    assert re.search(file.strip("/"), "tests/workflows/pins.toml")
+    assert [("/".join(name.split("/")[:2]), pin.digest, pin.version) for name, pin in rules.pins().items()] == found
 
 
 def test_pins_are_digests_of_versions() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,9 +23,13 @@ CONFIG = ROOT / ".github" / "zizmor.yml"
 
 def findings(*files: Path) -> list[str]:
     """Return what zizmor finds."""
+    beside = Path(sys.executable).with_name("zizmor")
+    program = beside if beside.exists() else shutil.which("zizmor")
+    if program is None:
+        pytest.skip("there is no zizmor")
     done = subprocess.run(
         [
-            Path(sys.executable).with_name("zizmor"), "--offline", "--pedantic", "--no-progress",
+            program, "--offline", "--pedantic", "--no-progress",
             "--strict-collection", "--no-exit-codes",
             "--format=json-v1", f"--config={CONFIG}", *files,
         ],
