@@ -108,6 +108,18 @@ EXPLANATION = Explanation(
 TAGGED = {"closure-manifest.v1", "evidence.v1", "explain.v1"}
 SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop"
 DOCUMENTS: dict[str, Any] = {
+    "audit.v1": {
+        "schema": "ec-runner.audit.v1",
+        "tag": "boot-v1",
+        "place": "https://git.example.org/o/r/releases/download/",
+        "verdict": "failed",
+        "referenceTime": 1_790_000_000,
+        "release": 7,
+        "rootVersion": 2,
+        "checks": [
+            {"name": "assets", "result": "fail", "detail": "5 assets", "problems": ["disk.img: another length"]},
+        ],
+    },
     "broadcast.v1": {
         "name": "channel-4",
         "input": "hdhomerun://10A1B2C3/4.1",
@@ -299,6 +311,8 @@ def test_every_missing_or_unknown_field_breaks_the_schema_as_it_breaks_the_type(
 @pytest.mark.parametrize(
     ("name", "path", "value"),
     [
+        ("audit.v1", ("verdict",), "fine"),
+        ("audit.v1", ("checks", 0, "result"), "maybe"),
         ("broadcast.v1", ("name",), "../x"),
         ("broadcast.v1", ("video", "height"), 63),
         ("closure-manifest.v1", ("paths", 0, "path"), PATH + "\n"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from securesystemslib.signer import CryptoSigner
+from tests.ec_release.whole_release import LOCK, SRI
 
 from ec_closure import dsse, intoto
 from ec_closure.dsse import SignatureError
@@ -15,8 +16,6 @@ from ec_closure.errors import BadInputError, UsageError
 from ec_release.attesting import ci_run, provenance
 from ec_release.closure import lock
 from ec_release.errors import AssetError
-
-from .conftest import LOCK, SRI
 
 if TYPE_CHECKING:
     from ec_closure.manifest import Manifest

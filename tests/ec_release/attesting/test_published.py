@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from securesystemslib.signer import CryptoSigner
+from tests.ec_release.whole_release import COSIGN, described
 
 from ec_closure import dsse, intoto
 from ec_closure.errors import UsageError
 from ec_release.attesting import provenance
 from ec_release.publishing import plan
-
-from .conftest import COSIGN, described
 
 if TYPE_CHECKING:
     from collections.abc import Callable

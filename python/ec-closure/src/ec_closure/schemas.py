@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from ec_closure.audit import Audit
 from ec_closure.broadcast import Broadcast
 from ec_closure.courier import FetchOutput, SubmitOutput
 from ec_closure.evidence import EvidenceCheck, EvidenceIndex
@@ -26,6 +27,7 @@ from ec_closure.report import ReportStatement, RunOutput
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 DOCUMENTS = {
+    "audit.v1": Audit,
     "broadcast.v1": Broadcast,
     "closure-manifest.v1": Manifest,
     "history.v1": History,

@@ -41,6 +41,7 @@ def make_app() -> App:
         f"{commands}.provenance:provenance", name="provenance", help="Say how a release was built.", version_flags=()
     )
     app.command(f"{commands}.publish:publish", name="publish", help="Publish one release.", version_flags=())
+    app.command(f"{commands}.audit:audit", name="audit", help="Check a published release as a stranger.")
     app.command(f"{commands}.matrix:matrix", name="matrix", help="Tell what CI builds of a flake.", version_flags=())
     app.command(f"{commands}.descriptor:descriptor", name="descriptor", help="Hand an image on to the job that pushes.")
     app.command(f"{commands}.push_images:push_images", name="push-images", help="Push built images to a registry.")
@@ -88,9 +89,9 @@ def run(arguments: Sequence[str]) -> int:
     )
 
 
-def _carry_out(arguments: list[str]) -> None:
+def _carry_out(arguments: list[str]) -> object:
     try:
-        make_app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        return make_app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         raise UsageError(str(error), hint="see `ec-release --help`") from error
 

@@ -108,11 +108,16 @@ def _held(name: str, data: bytes) -> Asset:
     return Asset(name, hashlib.sha256(data).hexdigest(), len(data), data=data)
 
 
-def _check_release(tag: str, version: int) -> None:
+def check_tag(tag: str) -> None:
+    """Raise `UsageError` unless *tag* can be the tag of a release."""
     if not _SEGMENT.fullmatch(tag) or tag in _RESERVED_TAGS:
         raise UsageError(
             f"{tag!r} cannot be a release tag here", hint="letters, digits and ._+~- only; `trust` is taken"
         )
+
+
+def _check_release(tag: str, version: int) -> None:
+    check_tag(tag)
     if not 1 <= version <= 2**53:
         raise UsageError(f"{version} is no release version", hint="a counter that only grows, from 1")
 
