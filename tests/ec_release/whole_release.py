@@ -144,7 +144,8 @@ class Release:
         """Return the arguments that publish the release."""
         return [
             *("publish", "--tag", self.tag, "--version", self.version, "--closure", self.manifest_file),
-            *("--directory", self.place.tree, "--keys", self.place.keys, "--assets", *self.assets, *more),
+            *("--directory", self.place.tree, "--keys", self.place.keys, "--time", self.place.time.isoformat()),
+            *("--assets", *self.assets, *more),
         ]
 
     @property

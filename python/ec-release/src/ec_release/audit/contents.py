@@ -103,6 +103,8 @@ def _manifest(target: ClosureTarget, files: Files, found: dict[str, Manifest]) -
 
 def standing(closures: Sequence[ClosureTarget], state: TrustedState) -> Seen:
     """Return whether newest metadata still let this release run."""
+    if not closures:
+        raise NotDone("the release has no manifest")
     versions = sorted({target.version for target in closures})
     seen = Seen(f"release {', '.join(map(str, versions))} of {state.latest_version}")
     if len(versions) > 1:
@@ -117,6 +119,8 @@ def standing(closures: Sequence[ClosureTarget], state: TrustedState) -> Seen:
 
 def sboms(described: Mapping[str, Manifest], files: Files) -> Seen:
     """Return whether each manifest has a bill of materials that belongs to it. `NotDone` where one has none."""
+    if not described:
+        raise NotDone("there is no manifest that holds")
     seen = Seen()
     lacking = []
     bills = {name for name in files.kept if name.endswith(cyclonedx.SUFFIX)}
@@ -131,7 +135,7 @@ def sboms(described: Mapping[str, Manifest], files: Files) -> Seen:
                 cyclonedx.decode(files.kept[bill], what=bill), one, what=bill
             )
         )
-    seen.problems += [f"{name}: belongs to no manifest" for name in sorted(bills)]
+    seen.problems += [f"{name}: belongs to no manifest that holds" for name in sorted(bills)]
     if lacking and not seen.problems:
         raise NotDone(f"the release has no {', '.join(lacking)}")
     seen.detail = f"{len(described)} bills, each of the paths, hashes and references of its manifest"

@@ -105,7 +105,7 @@ class PublicRepository:
         ]
         if len(entries) > _MAX_FILES or sum(entry.size for entry in entries) > _MAX_TREE:
             raise LimitError(f"more than {_MAX_FILES} files or {_MAX_TREE} bytes", place=f"commit {commit}")
-        _check_names(entries)
+        check_names(entries)
         target.mkdir()
         answer = self._git("cat-file", "--batch", stdin="".join(f"{entry.blob}\n" for entry in entries).encode())
         at = 0
@@ -183,7 +183,7 @@ def _entry(line: bytes) -> Entry:
     return Entry(mode, blob, 0 if size == "-" else int(size), os.fsdecode(name))
 
 
-def _check_names(entries: list[Entry]) -> None:
+def check_names(entries: list[Entry]) -> None:
     """Raise `SourceError` unless every file can be written below a directory, and there only."""
     files = {entry.name for entry in entries}
     for entry in entries:
