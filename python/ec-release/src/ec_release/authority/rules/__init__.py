@@ -1,0 +1,1 @@
+"""What the repository is held to, one subject a file. Each rule takes the facts and yields findings."""
