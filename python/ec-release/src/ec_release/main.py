@@ -57,6 +57,9 @@ def make_app() -> App:
     ci_keys.command(f"{commands}.ci_keys:write", name="write", help="Write the keys of a secret to files.")
     ci_keys.command(f"{commands}.ci_keys:remove", name="remove", help="Remove these files.")
     app.command(ci_keys)
+    app.command(
+        f"{commands}.gate:gate", name="gate", help="Hold a repository to its release authority.", version_flags=()
+    )
     trust = App(name="trust", help="Keys and signed metadata of a release repository.")
     trust.command(f"{commands}.trust_init:init", name="init", help="Make keys and the first metadata.")
     trust.command(f"{commands}.trust_refresh:refresh", name="refresh", help="Sign anew what is about to expire.")

@@ -17,16 +17,35 @@ if TYPE_CHECKING:
 Inputs = dict[str, tuple[str, ...]]
 
 HARMLESS = frozenset(
-    """
-    actions/cache actions/cache/restore actions/cache/save actions/checkout actions/configure-pages
-    actions/dependency-review-action actions/download-artifact actions/setup-go actions/setup-node actions/setup-python
-    actions/upload-artifact actions/upload-pages-artifact
-    cachix/install-nix-action determinatesystems/nix-installer-action determinatesystems/determinate-nix-action
-    docker/login-action docker/metadata-action docker/setup-buildx-action docker/setup-qemu-action
-    github/codeql-action/analyze github/codeql-action/init github/codeql-action/upload-sarif
-    astral-sh/setup-uv nixbuild/nix-quick-install-action opentofu/setup-opentofu sigstore/cosign-installer
-    zizmorcore/zizmor-action
-    """.split()
+    (
+        "actions/cache",
+        "actions/cache/restore",
+        "actions/cache/save",
+        "actions/checkout",
+        "actions/configure-pages",
+        "actions/dependency-review-action",
+        "actions/download-artifact",
+        "actions/setup-go",
+        "actions/setup-node",
+        "actions/setup-python",
+        "actions/upload-artifact",
+        "actions/upload-pages-artifact",
+        "astral-sh/setup-uv",
+        "cachix/install-nix-action",
+        "determinatesystems/determinate-nix-action",
+        "determinatesystems/nix-installer-action",
+        "docker/login-action",
+        "docker/metadata-action",
+        "docker/setup-buildx-action",
+        "docker/setup-qemu-action",
+        "github/codeql-action/analyze",
+        "github/codeql-action/init",
+        "github/codeql-action/upload-sarif",
+        "nixbuild/nix-quick-install-action",
+        "opentofu/setup-opentofu",
+        "sigstore/cosign-installer",
+        "zizmorcore/zizmor-action",
+    )
 )
 """Actions that publish nothing: what they are told to do, they do on the runner, or to the forge's own caches."""
 
@@ -88,7 +107,9 @@ def _trivy(inputs: Inputs) -> Iterator[Act]:
         severity = ",".join(inputs.get("severity", ("CRITICAL,HIGH",)))
         fails = all(code.strip().isdigit() and code.strip() != "0" for code in codes)
         for target in inputs.get("image-ref", ("",)):
-            yield Act("scan", "aquasecurity/trivy-action", target=target, fails=fails and "CRITICAL" in severity.upper())
+            yield Act(
+                "scan", "aquasecurity/trivy-action", target=target, fails=fails and "CRITICAL" in severity.upper()
+            )
 
 
 def _anchore(inputs: Inputs) -> Iterator[Act]:

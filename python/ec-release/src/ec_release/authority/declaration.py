@@ -186,7 +186,9 @@ def _disjoint(workflows: tuple[Workflow, ...], what: str) -> None:
             for tag in one.tags:
                 both = next((their for their in other.tags if overlap(tag, their)), None)
                 if both is not None:
-                    message = f"{other.file} and {one.file} may both write {tag}" + (f" ({both})" if both != tag else "")
+                    message = f"{other.file} and {one.file} may both write {tag}" + (
+                        f" ({both})" if both != tag else ""
+                    )
                     raise DeclarationError(
                         message, place=f"{what}: dashboard.workflow", hint="give each workflow tags of its own"
                     )

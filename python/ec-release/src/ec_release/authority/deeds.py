@@ -57,7 +57,9 @@ class Deed:
             # Forgejo's tokens may write whatever a workflow says of permissions.
             return True
         given = [*self.step.environment.values(), *self.step.inputs.values()]
-        return self.job.permissions.may_publish or any("secrets." in value.lower() for values in given for value in values)
+        return self.job.permissions.may_publish or any(
+            "secrets." in value.lower() for values in given for value in values
+        )
 
 
 @dataclass

@@ -1,44 +1,38 @@
 """Expressions of workflows, `${{ … }}`, as far as they can be told without running anything. Pure.
 
-A value is a set of *alternatives*: `${{ github.ref_name == 'main' && 'edge' || 'none' }}` is `edge` or `none`. What cannot
-be told is `Unknown`, which keeps the expression's text, so that texts around it still say something:
+A value is a set of *alternatives*: `${{ github.ref_name == 'main' && 'edge' || 'none' }}` is `edge` or `none`. What
+cannot be told is `Unknown`, which keeps the expression's text, so that texts around it still say something:
 `ghcr.io/${{ github.repository_owner }}/x`.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from ec_closure.decoding import excerpt
 from ec_release.authority.errors import ExpressionError
+from ec_release.authority.functions import FUNCTIONS
+from ec_release.authority.values import (
+    MARK,
+    MAX_ALTERNATIVES,
+    Alternatives,
+    Unknown,
+    Value,
+    compare,
+    is_unknown,
+    limited,
+    member,
+    text_of,
+    truth,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 MAX_LENGTH = 20_000
 MAX_DEPTH = 40
-MAX_ALTERNATIVES = 64
-MARK = "${{"
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """What cannot be told, by the expression that it comes from."""
-
-    text: str
-
-    def __str__(self) -> str:
-        """Return it as it would be written."""
-        return f"{MARK} {self.text} }}}}"
-
-
-Value: TypeAlias = Any
-"""str, float, bool, None, list, dict (as in JSON), or `Unknown`."""
-Alternatives: TypeAlias = tuple[Value, ...]
 
 
 class Scope(Protocol):
@@ -53,36 +47,6 @@ _TOKEN = re.compile(
     r"|(?P<operator>&&|\|\||==|!=|<=|>=|[<>!()\[\],.*])|(?P<name>[A-Za-z_][A-Za-z0-9_-]*))"
 )
 _EMBEDDED = re.compile(r"\$\{\{((?:[^'}]|'(?:[^']|'')*'|\}(?!\}))*)\}\}")
-
-
-def limited(values: Iterable[Value], text: str) -> Alternatives:
-    """Return *values* without repetition; as unknown when they are too many to go through."""
-    found: list[Value] = []
-    for value in values:
-        if not any(same(value, other) for other in found):
-            found.append(value)
-        if len(found) > MAX_ALTERNATIVES:
-            return (Unknown(text),)
-    return tuple(found)
-
-
-def same(one: Value, other: Value) -> bool:
-    """Tell whether two values are one, in type as well."""
-    return type(one) is type(other) and bool(one == other)
-
-
-def text_of(value: Value) -> str:
-    """Return a value as it stands in a text."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return str(value).lower()
-        case float():
-            return str(int(value)) if value.is_integer() else repr(value)
-        case str() | Unknown():
-            return str(value)
-    return json.dumps(value, default=str)
 
 
 def resolve(text: str, scope: Scope) -> tuple[str, ...]:
@@ -118,13 +82,8 @@ def condition(text: str | None, scope: Scope) -> set[bool]:
         return {True, False}
     outcomes: set[bool] = set()
     for value in evaluate(inner[1] if inner else text, scope):
-        outcomes |= {True, False} if isinstance(value, Unknown) else {truth(value)}
+        outcomes |= {True, False} if is_unknown(value) else {truth(value)}
     return outcomes
-
-
-def truth(value: Value) -> bool:
-    """Tell whether a value that is no `Unknown` counts as true."""
-    return value not in (None, False, 0, "") and value == value  # noqa: PLR0124 - NaN
 
 
 def evaluate(expression: str, scope: Scope) -> Alternatives:
@@ -203,7 +162,7 @@ class _Parser:
     def joined(left: Alternatives, right: Alternatives, *, take_right_when: bool) -> Iterable[Value]:
         """Yield the results of `&&` (the right when the left is true) or `||` (when it is false)."""
         for value in left:
-            if isinstance(value, Unknown):
+            if is_unknown(value):
                 # As a condition it is false where its value matters, and true where the other side's does.
                 yield from right
                 yield False if take_right_when else value
@@ -229,7 +188,7 @@ class _Parser:
             return value
         text = self.since(start)
         return limited(
-            (Unknown(text) if isinstance(one, Unknown) else truth(one) is (negations % 2 == 0) for one in value), text
+            (Unknown(text) if is_unknown(one) else truth(one) is (negations % 2 == 0) for one in value), text
         )
 
     def primary(self) -> Alternatives:
@@ -263,11 +222,13 @@ class _Parser:
                 arguments.append(self.either())
             self.expect(")")
         text = self.since(start)
-        fewest, most, function = _FUNCTIONS.get(name, (0, -1, None))
+        fewest, most, function = FUNCTIONS.get(name, (0, -1, None))
         results: list[Value] = []
         if function is not None and fewest <= len(arguments) <= most:
-            for combination in itertools.islice(itertools.product(*arguments), MAX_ALTERNATIVES + 1):
-                results.append(Unknown(text) if any(map(is_unknown, combination)) else function(text, *combination))
+            results = [
+                Unknown(text) if any(map(is_unknown, combination)) else function(text, *combination)
+                for combination in itertools.islice(itertools.product(*arguments), MAX_ALTERNATIVES + 1)
+            ]
         return self.continued(limited(results, text) if results else (Unknown(text),), start)
 
     def reference(self, name: str, start: int) -> Alternatives:
@@ -302,102 +263,3 @@ class _Parser:
             self.expect("]")
             return text_of(index[0]).lower() if len(index) == 1 and not isinstance(index[0], Unknown) else "*"
         return None
-
-
-def is_unknown(value: Value) -> bool:
-    """Tell whether a value cannot be told, or is a text of which a part cannot."""
-    return isinstance(value, Unknown) or (isinstance(value, str) and MARK in value)
-
-
-def member(value: Value, key: str, text: str) -> Value:
-    """Return what a value holds at *key*."""
-    if isinstance(value, dict):
-        return next((inner for name, inner in value.items() if name.lower() == key), None)
-    if isinstance(value, list) and key.isdigit():
-        return value[int(key)] if int(key) < len(value) else None
-    return Unknown(text) if is_unknown(value) else None
-
-
-def _number(value: Value) -> float:
-    match value:
-        case None:
-            return 0.0
-        case bool() | int() | float():
-            return float(value)
-        case str():
-            try:
-                return float(value.strip() or "0")
-            except ValueError:
-                return float("nan")
-    return float("nan")
-
-
-def compare(sign: str, left: Value, right: Value, text: str) -> Value:
-    """Return how a comparison turns out: texts without regard to case, other kinds as numbers, as GitHub does it."""
-    if is_unknown(left) or is_unknown(right):
-        return Unknown(text)
-    one: Any
-    other: Any
-    if isinstance(left, str) and isinstance(right, str):
-        one, other = left.lower(), right.lower()
-    else:
-        one, other = _number(left), _number(right)
-    outcomes: dict[str, Callable[[], bool]] = {
-        "==": lambda: one == other,
-        "!=": lambda: one != other,
-        "<": lambda: one < other,
-        "<=": lambda: one <= other,
-        ">": lambda: one > other,
-        ">=": lambda: one >= other,
-    }
-    return outcomes[sign]()
-
-
-def _format(text: str, pattern: Value, *values: Value) -> Value:
-    def put(match: re.Match[str]) -> str:
-        if match[0] in ("{{", "}}"):
-            return match[0][0]
-        index = int(match[1])
-        return text_of(values[index]) if index < len(values) else text
-
-    return re.sub(r"\{\{|\}\}|\{(\d{1,3})\}", put, text_of(pattern))
-
-
-def _join(text: str, values: Value, separator: Value = ",") -> Value:
-    if isinstance(values, list):
-        return text_of(separator).join(map(text_of, values))
-    return Unknown(text) if isinstance(values, dict) else text_of(values)
-
-
-def _from_json(text: str, value: Value) -> Value:
-    try:
-        return json.loads(text_of(value), parse_int=float)
-    except (ValueError, RecursionError):
-        return Unknown(text)
-
-
-def _contains(_text: str, where: Value, what: Value) -> Value:
-    if isinstance(where, list):
-        return any(compare("==", one, what, "") is True for one in where)
-    return text_of(what).lower() in text_of(where).lower()
-
-
-def _starts_with(_text: str, where: Value, what: Value) -> Value:
-    return text_of(where).lower().startswith(text_of(what).lower())
-
-
-def _ends_with(_text: str, where: Value, what: Value) -> Value:
-    return text_of(where).lower().endswith(text_of(what).lower())
-
-
-_FUNCTIONS: dict[str, tuple[int, int, Callable[..., Value]]] = {
-    # By name: the fewest arguments, the most, and what comes of them. What a run decides (`success()`) is not here.
-    "always": (0, 0, lambda _text: True),
-    "contains": (2, 2, _contains),
-    "endswith": (2, 2, _ends_with),
-    "format": (1, MAX_ALTERNATIVES, _format),
-    "fromjson": (1, 1, _from_json),
-    "join": (1, 2, _join),
-    "startswith": (2, 2, _starts_with),
-    "tojson": (1, 1, lambda _text, value: json.dumps(value, default=str)),
-}

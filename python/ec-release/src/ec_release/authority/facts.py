@@ -1,4 +1,4 @@
-"""Everything that is judged: the declaration, the files, what workflows do, what the flake and the stack say. Values."""
+"""What is judged: the declaration, the files, what workflows do, what the flake and the stack say. Values."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Findings about release authority, in stable codes: RA1xx declaration · RA2xx publication · RA3xx scan and signature ·
-RA4xx installing · RA5xx documents · RA6xx gates · RA9xx what cannot be told.
+"""Findings about release authority, in stable codes.
 
-A code keeps its meaning for ever; a new meaning takes a new number.
+RA1xx declaration · RA2xx publication · RA3xx scan and signature · RA4xx installing · RA5xx documents · RA6xx gates ·
+RA9xx what cannot be told. A code keeps its meaning for ever; a new meaning takes a new number.
 
 `python -m ec_release.authority.findings docs/release-findings.md` writes the catalogue for people.
 """

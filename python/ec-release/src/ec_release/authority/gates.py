@@ -1,7 +1,7 @@
-"""The six gates: what must be true of a release authority, for the current one and for each that is proposed. Pure.
+"""The six gates: what must be true of a release authority, the current one and each that is proposed. Pure.
 
-Each gate is a list of parts, each with the line that says whether it is met. What the repository shows is computed; what
-it cannot show (that somebody answers when a scan fails) is what the declaration says, and the documents repeat.
+Each gate is a list of parts, each with the line that says whether it is met. What the repository shows is computed;
+what it cannot show (that somebody answers when a scan fails) the declaration says, and the documents repeat.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ec_release.authority.rules import contract, documents, security
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ec_release.authority.deeds import Deed
     from ec_release.authority.declaration import Owners, Proposal, Surface
+    from ec_release.authority.deeds import Deed
     from ec_release.authority.facts import Facts
     from ec_release.authority.judgement import Finding, Gate
     from ec_release.authority.sources import Place
@@ -76,7 +76,7 @@ class _Candidate:
         parts = tuple(evidence)
         return GateResult(gate=name, met=bool(parts) and all(part.met for part in parts), evidence=parts)
 
-    def says(self, met: bool, says: str, place: Place | None = None) -> Evidence:  # noqa: FBT001 - the first column
+    def says(self, says: str, place: Place | None = None, *, met: bool) -> Evidence:
         at = place or self.at
         return Evidence(met=met, says=excerpt(says, 600), file=at.file, line=at.line)
 
@@ -89,11 +89,11 @@ class _Candidate:
     def source_of_truth(self) -> Iterable[Evidence]:
         declared = self.facts.declared.dashboard.authority
         is_declared = self.canonical.name == declared
-        yield self.says(is_declared, f"the declaration names {declared}", self.facts.declared_at("authority ="))
+        yield self.says(f"the declaration names {declared}", self.facts.declared_at("authority ="), met=is_declared)
         for surface in self.surfaces:
             role = "authoritative" if surface is self.canonical else "non-authoritative"
             at = self.facts.declared_at(f'name = "{surface.name}"')
-            yield self.says(surface.role == role, f"{surface.name} is declared {surface.role}", at)
+            yield self.says(f"{surface.name} is declared {surface.role}", at, met=surface.role == role)
         yield from self.without("RA103", "RA201", "RA202", "RA203", "RA205", "RA206") if is_declared else ()
 
     def deeds(self) -> list[Deed]:
@@ -107,17 +107,19 @@ class _Candidate:
     def security(self) -> Iterable[Evidence]:
         deeds = self.deeds()
         if not deeds:
-            yield self.says(False, f"no workflow publishes {self.canonical.name}, so nothing is scanned or signed")
+            yield self.says(f"no workflow publishes {self.canonical.name}, so nothing is scanned or signed", met=False)
         for push in {str(deed.place): deed for deed in deeds}.values():
             lacking = list(security.missing(self.facts, push))
             if not lacking:
                 required = ", ".join(self.facts.declared.dashboard.requires)
-                yield self.says(True, f"{required} of what is pushed here, by its digest", push.place)
+                yield self.says(f"{required} of what is pushed here, by its digest", push.place, met=True)
             for code, deed, message in lacking:
-                yield self.says(False, f"{code}: {message}", deed.place)
+                yield self.says(f"{code}: {message}", deed.place, met=False)
         owner = self.owners.security if self.owners else None
         told = owner is not None and self.told(owner)
-        yield self.says(told, f"{owner or 'nobody'} answers for scans and signatures that fail", self.owner_at("security"))
+        yield self.says(
+            f"{owner or 'nobody'} answers for scans and signatures that fail", self.owner_at("security"), met=told
+        )
 
     def publication(self) -> Iterable[Evidence]:
         deeds = self.deeds()
@@ -136,34 +138,40 @@ class _Candidate:
             and ("push" not in events[one.file] or events[one.file]["push"])
         ]
         at = self.facts.declared_at(f'"{releases[0].file}"') if releases else None
-        yield self.says(bool(intentional), "a release is started by a tag or by hand alone", at)
+        yield self.says("a release is started by a tag or by hand alone", at, met=bool(intentional))
         versioned = [tag for one in releases for tag in one.tags if re.match(r"v[0-9]*\*", tag)]
-        yield self.says(bool(versioned), f"releases have versions: {', '.join(versioned) or 'none'}", at)
+        yield self.says(f"releases have versions: {', '.join(versioned) or 'none'}", at, met=bool(versioned))
         digests = [deed for deed in deeds if not list(security.missing(self.facts, deed))]
         place = digests[0].place if digests else None
-        yield self.says(bool(digests), "what is pushed is addressed by its digest", place)
-        apart = bool(releases) and all(not set(one.tags) & set(other.tags) for one in releases for other in workflows if one is not other)
-        yield self.says(apart, "CI's output and releases have tags of their own", at)
+        yield self.says("what is pushed is addressed by its digest", place, met=bool(digests))
+        apart = bool(releases) and all(
+            not set(one.tags) & set(other.tags) for one in releases for other in workflows if one is not other
+        )
+        yield self.says("CI's output and releases have tags of their own", at, met=apart)
         yield from self.without("RA204") if deeds else ()
 
     def deployment(self) -> Iterable[Evidence]:
         images = self.canonical.kind in ("dockerfile-image", "nix-image")
         install = self.facts.declared.dashboard.install
-        yield self.says(images, f"{install.stack} installs images, and {self.canonical.name} is {self.canonical.kind}")
+        yield self.says(
+            f"{install.stack} installs images, and {self.canonical.name} is {self.canonical.kind}", met=images
+        )
         for met, what, place in contract.kept(self.facts):
-            yield self.says(met, what, place)
+            yield self.says(what, place, met=met)
         if not any(deed for deed in self.deeds()):
-            yield self.says(False, f"nothing under {self.facts.declared.dashboard.repository} is made of it")
+            yield self.says(f"nothing under {self.facts.declared.dashboard.repository} is made of it", met=False)
         yield from self.without("RA402", "RA403", "RA502")
 
     def documents(self) -> Iterable[Evidence]:
         declared = self.canonical.name == self.facts.declared.dashboard.authority
         at = self.facts.files.place_of(self.facts.declared.documents.authority, self.facts.authority.source or "\0")
         if not declared:
-            yield self.says(False, f"documents tell of {self.facts.authority.name}, not of {self.canonical.name}", at)
+            yield self.says(
+                f"documents tell of {self.facts.authority.name}, not of {self.canonical.name}", at, met=False
+            )
             return
         for met, what, place in documents.told(self.facts):
-            yield self.says(met, what, place)
+            yield self.says(what, place, met=met)
         yield from self.without("RA501", "RA502", "RA504", "RA505")
 
     def ownership(self) -> Iterable[Evidence]:
@@ -172,9 +180,9 @@ class _Candidate:
             ("breakage", self.owners.breakage if self.owners else None),
         ):
             met = role is not None and self.told(role)
-            yield self.says(met, f"{role or 'nobody'} answers for {what}", self.owner_at(what))
+            yield self.says(f"{role or 'nobody'} answers for {what}", self.owner_at(what), met=met)
         if self.proposal:
-            yield self.says(True, f"{self.proposal.transition} answers for the transition plan")
+            yield self.says(f"{self.proposal.transition} answers for the transition plan", met=True)
 
     def owner_at(self, what: str) -> Place:
         return self.facts.declared_at(f"{what} =") if self.owners else self.at

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ec_release.authority.expressions import MARK, Unknown, is_unknown, values_of
+from ec_release.authority.expressions import values_of
+from ec_release.authority.values import MARK, Unknown, is_unknown
 from ec_release.authority.yaml_nodes import Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def combinations(strategy: Mapping, scope: Scope) -> list[dict[str, Any] | None]
 
 
 def plain(node: Node, scope: Scope) -> list[Any]:
-    """Return what a node may be as a value of JSON, `Unknown` where it cannot be told. Alternatives are of the whole."""
+    """Return what a node may be, as values of JSON: `Unknown` where it cannot be told."""
     if isinstance(node, Scalar):
         return list(values_of(node.text, scope)) if MARK in node.text else [_typed(node)]
     if isinstance(node, Sequence):

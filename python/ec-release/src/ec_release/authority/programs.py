@@ -1,4 +1,4 @@
-"""What a command line runs in the end: behind `sudo`, `env`, `xargs`, a shell's `-c`, `nix run … --` and the like. Pure."""
+"""What a command line runs in the end: behind `sudo`, `env`, `xargs`, `sh -c`, `nix run … --` and the like. Pure."""
 
 from __future__ import annotations
 
@@ -7,17 +7,33 @@ import re
 from dataclasses import dataclass
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
-_SHELLS = frozenset(["sh", "bash", "dash", "zsh", "ash", "busybox"])
+_SHELLS = frozenset(["sh", "bash", "dash", "zsh", "ash"])
 _WITH_VALUE = {
     # Options of wrappers that take the next word.
-    "sudo": frozenset("-u -g -h -p -C -T -D -R -U -r -t".split()),
-    "env": frozenset("-u -C -S --unset --chdir".split()),
+    "sudo": frozenset(["-u", "-g", "-h", "-p", "-C", "-T", "-D", "-R", "-U", "-r", "-t"]),
+    "env": frozenset(["-u", "-C", "-S", "--unset", "--chdir"]),
     "nice": frozenset(["-n", "--adjustment"]),
-    "ionice": frozenset("-c -n -p".split()),
-    "timeout": frozenset("-k -s --kill-after --signal".split()),
-    "xargs": frozenset("-a -d -E -I -L -n -P -s --max-args --max-procs --max-lines --replace --delimiter".split()),
-    "stdbuf": frozenset("-i -o -e".split()),
-    "doas": frozenset("-u -C".split()),
+    "ionice": frozenset(["-c", "-n", "-p"]),
+    "timeout": frozenset(["-k", "-s", "--kill-after", "--signal"]),
+    "xargs": frozenset(
+        [
+            "-a",
+            "-d",
+            "-E",
+            "-I",
+            "-L",
+            "-n",
+            "-P",
+            "-s",
+            "--max-args",
+            "--max-procs",
+            "--max-lines",
+            "--replace",
+            "--delimiter",
+        ]
+    ),
+    "stdbuf": frozenset(["-i", "-o", "-e"]),
+    "doas": frozenset(["-u", "-C"]),
     "chroot": frozenset(),
     "exec": frozenset(["-a"]),
     "command": frozenset(),
@@ -25,14 +41,28 @@ _WITH_VALUE = {
     "nohup": frozenset(),
     "setsid": frozenset(),
     "time": frozenset(["-f", "-o"]),
-    "retry": frozenset("-t -d -n".split()),
+    "retry": frozenset(["-t", "-d", "-n"]),
     "unbuffer": frozenset(),
     "catchsegv": frozenset(),
 }
 _POSITIONAL = {"timeout": 1, "chroot": 1}
 _NIX_VALUE = frozenset(
-    "--store --extra-experimental-features --experimental-features --reference-lock-file --max-jobs --cores -j --system"
-    " --include -I --profile --builders --eval-store --accept-flake-config".split()
+    [
+        "--store",
+        "--extra-experimental-features",
+        "--experimental-features",
+        "--reference-lock-file",
+        "--max-jobs",
+        "--cores",
+        "-j",
+        "--system",
+        "--include",
+        "-I",
+        "--profile",
+        "--builders",
+        "--eval-store",
+        "--accept-flake-config",
+    ]
 )
 _NIX_TWO = frozenset(["--option", "--override-input", "--arg", "--argstr"])
 _CONTAINERS = frozenset(["docker", "podman", "nerdctl"])
@@ -62,39 +92,52 @@ def unwrap(words: tuple[str, ...]) -> Program:
     installable = ""
     for _ in range(MAX_LAYERS):
         if not words:
-            return Program(installable=installable)
+            break
         name, rest = posixpath.basename(words[0]), words[1:]
-        if name in _SHELLS and name != "busybox":
-            script = _script(rest)
-            if script is not None:
-                return Program(tuple(rest), script=script, installable=installable)
-            operands = [word for word in rest if not word.startswith(("-", "+"))]
-            return Program(tuple(rest[rest.index(operands[0]) :]) if operands else words, installable=installable)
-        if name == "eval":
-            return Program(script=" ".join(rest), installable=installable)
-        if name in (".", "source") and rest:
-            return Program(rest, installable=installable)
         if name == "nix":
             inner, found = _nix(rest)
             if inner is None:
                 return Program(words, installable=found)
             words, installable = inner, found
-            continue
-        if name == "nix-shell":
-            script = _after(rest, "--run") or _after(rest, "--command")
-            return Program(script=script) if script else Program(words)
-        if name in _CONTAINERS and rest[:1] == ("run",):
-            tool = next((at for at, word in enumerate(rest) if _tool(word)), None)
-            if tool is None:
-                return Program(words, installable=installable)
-            words = (_tool(rest[tool]), *[one for one in rest[tool + 1 :] if one != _tool(rest[tool])])
-            continue
-        if name not in _WITH_VALUE:
-            return Program(words, installable=installable)
-        if name == "env" and (split := _after(rest, "-S") or _after(rest, "--split-string")):
-            return Program(script=split)
-        words = _operands(name, rest)
+        elif name in _CONTAINERS and rest[:1] == ("run",):
+            inner = _contained(rest)
+            if inner is None:
+                break
+            words = inner
+        elif name == "env" and (split := _after(rest, "-S") or _after(rest, "--split-string")):
+            return Program(script=split, installable=installable)
+        elif name in _WITH_VALUE:
+            words = _operands(name, rest)
+        else:
+            return _last(name, words, installable)
     return Program(words, installable=installable)
+
+
+def _last(name: str, words: tuple[str, ...], installable: str) -> Program:
+    """Return a program that is no wrapper, or the script that a shell is given."""
+    rest = words[1:]
+    if name in _SHELLS:
+        script = _script(rest)
+        if script is not None:
+            return Program(rest, script=script, installable=installable)
+        operands = [at for at, word in enumerate(rest) if not word.startswith(("-", "+"))]
+        return Program(rest[operands[0] :] if operands else words, installable=installable)
+    if name == "eval":
+        return Program(script=" ".join(rest), installable=installable)
+    if name in (".", "source") and rest:
+        return Program(rest, installable=installable)
+    if name == "nix-shell" and (inner := _after(rest, "--run") or _after(rest, "--command")):
+        return Program(script=inner, installable=installable)
+    return Program(words, installable=installable)
+
+
+def _contained(rest: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the command of a container whose image holds a tool that is known here."""
+    at = next((at for at, word in enumerate(rest) if _tool(word)), None)
+    if at is None:
+        return None
+    tool = _tool(rest[at])
+    return (tool, *[word for word in rest[at + 1 :] if word != tool])
 
 
 def _script(rest: tuple[str, ...]) -> str | None:
@@ -132,7 +175,8 @@ def _operands(name: str, rest: tuple[str, ...]) -> tuple[str, ...]:
 
 def _nix(rest: tuple[str, ...]) -> tuple[tuple[str, ...] | None, str]:
     """Return the command that `nix run`, `nix shell` or `nix develop` starts, and the first installable."""
-    at, verb, installables, command = 0, "", [], None
+    at, verb, command = 0, "", None
+    installables: list[str] = []
     while at < len(rest):
         word = rest[at]
         if word == "--" and verb == "run":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ec_release.authority.sources import Place  # noqa: TC001 - fields of dataclasses
+from ec_release.authority.sources import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

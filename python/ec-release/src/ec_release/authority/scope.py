@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ec_release.authority.expressions import Alternatives, Unknown, member, resolve, text_of
+from ec_release.authority.expressions import resolve
+from ec_release.authority.values import Alternatives, Unknown, member, text_of
 from ec_release.authority.yaml_nodes import Mapping, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as Table
+
+Kind = TypeVar("Kind")
+Other = TypeVar("Other")
 
 _RUNNER = {
     # Variables that every runner sets, by the expression that they equal.
@@ -50,12 +54,13 @@ class Scope:
             for key in rest:
                 value = member(value, key, ".".join(path))
             return (value,)
-        if head == "needs" and len(rest) == 3 and rest[1] == "outputs":
-            return folded(folded(self.needs, rest[0], {}) or {}, rest[2], None)
-        if head == "steps" and len(rest) == 3 and rest[1] == "outputs":
-            return self.output(rest[0], rest[2])
-        if head == "github":
-            return self.github(rest)
+        match path:
+            case ("needs", job, "outputs", name):
+                return folded(folded(self.needs, job, {}) or {}, name, None)
+            case ("steps", step, "outputs", name):
+                return self.output(step, name)
+            case ("github", *keys):
+                return self.github(tuple(keys))
         return None
 
     def variable(self, name: str) -> Alternatives | None:
@@ -63,7 +68,7 @@ class Scope:
         return folded(self.env, name, None)
 
     def output(self, step: str, name: str) -> Alternatives:
-        """Return an output of a step before this one; what an action gives out is told by the step that it comes from."""
+        """Return an output of a step before this one; of an action, an unknown that names the step."""
         known = folded(folded(self.steps, step, {}) or {}, name, None)
         if known is not None:
             return known
@@ -71,12 +76,14 @@ class Scope:
         return (Unknown(f"steps[{token}].outputs.{name}"),) if token else ("",)
 
     def github(self, rest: tuple[str, ...]) -> Alternatives | None:
+        """Return what the context `github` has at *rest*."""
         if rest == ("event_name",) and self.events:
             return self.events
         if rest == ("action_path",) and self.action_path:
             return (self.action_path,)
-        if rest[:2] == ("event", "inputs") and len(rest) == 3:
-            return folded(self.inputs, rest[2], None)
+        match rest:
+            case ("event", "inputs", name):
+                return folded(self.inputs, name, None)
         return None
 
     def with_env(self, node: Mapping) -> Scope:
@@ -86,7 +93,7 @@ class Scope:
 
     def variables(self) -> dict[str, tuple[str, ...]]:
         """Return what a script finds in its environment."""
-        own = {name: (f"${{{{ {expression} }}}}",) for name, expression in _RUNNER.items()}
+        own: dict[str, tuple[str, ...]] = {name: (f"${{{{ {expression} }}}}",) for name, expression in _RUNNER.items()}
         if self.events:
             own["GITHUB_EVENT_NAME"] = self.events
         own["GITHUB_WORKSPACE"] = (".",)
@@ -95,7 +102,7 @@ class Scope:
         return {**own, **self.env}
 
 
-def folded(table: Table[str, Any], name: str, default: Any) -> Any:
+def folded(table: Table[str, Kind], name: str, default: Other) -> Kind | Other:
     """Return what *table* holds at *name*, without regard to case."""
     if name in table:
         return table[name]
@@ -104,11 +111,7 @@ def folded(table: Table[str, Any], name: str, default: Any) -> Any:
 
 def texts(node: Mapping, scope: Scope) -> dict[str, tuple[str, ...]]:
     """Return the texts of a mapping with expressions put in. Raises `ExpressionError`."""
-    return {
-        key: resolve(value.text, scope)
-        for key, value in node.items.items()
-        if isinstance(value, Scalar)
-    }
+    return {key: resolve(value.text, scope) for key, value in node.items.items() if isinstance(value, Scalar)}
 
 
 def as_type(kind: str, values: Alternatives) -> Alternatives:

@@ -134,7 +134,7 @@ class _Reader:
     def pairs(self, words: list[str], raw: RawCommand, into: dict[str, tuple[str, ...]], what: str) -> None:
         text = " ".join(words[1:]) if words[:1] in (["echo"], ["printf"]) else raw.document
         match = _ASSIGNMENT.fullmatch((text or "").removesuffix("\\n"))
-        if match is None or words[:1] == ["printf"] and "%" in (text or ""):
+        if match is None or (words[:1] == ["printf"] and "%" in (text or "")):
             self.outcome.blurred.add(what)
             return
         into[match[1]] = tuple(dict.fromkeys([*into.get(match[1], ()), match[2]]))
@@ -158,9 +158,13 @@ class _Reader:
             return (_spelt(piece),)
         known = self.variables.get(piece.text)
         if piece.other is None:
-            return known if known else (_spelt(piece),)
+            return known or (_spelt(piece),)
         other = tuple("".join(inner) for inner in self.words_of(piece.other))
-        return other if known is None else tuple(dict.fromkeys(value for one in known for value in ([one] if one else other)))
+        return (
+            other
+            if known is None
+            else tuple(dict.fromkeys(value for one in known for value in ([one] if one else other)))
+        )
 
     def words_of(self, text: str) -> Iterator[tuple[str, ...]]:
         commands = split(text)

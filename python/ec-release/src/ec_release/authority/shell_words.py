@@ -19,9 +19,10 @@ _REDIRECT = re.compile(r"(?:[0-9]+|&)?(?:<<<|<<-|<<|>>|>\||>&|<&|<>|>|<)")
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a word. *kind*: `text`; `name` of a variable (with what `:-` gives in *other*); `run` in a substitution.
+    """A part of a word.
 
-    `open` is text that only a shell or a runner resolves.
+    *kind* is `text`; `name`, of a variable (*other* is what `:-` gives); `run`, what a substitution runs; or `open`, a
+    text that only a shell or a runner resolves.
     """
 
     kind: str

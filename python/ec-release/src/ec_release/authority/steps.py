@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from ec_closure.errors import BadInputError
 from ec_release.authority import shell
-from ec_release.authority.expressions import Alternatives, Unknown, condition, resolve, values_of
+from ec_release.authority.expressions import condition, resolve, values_of
 from ec_release.authority.runs import Step
 from ec_release.authority.scope import Scope, texts
 from ec_release.authority.sources import Place
+from ec_release.authority.values import Alternatives, Unknown
 from ec_release.authority.yaml_nodes import Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
@@ -72,8 +73,7 @@ class StepWalk:
         name = node.text("id")
         if name:
             self.scope = replace(self.scope, tokens={**self.scope.tokens, name: step.token})
-            known = self.scope.steps | {name: outputs} if outputs else self.scope.steps
-            self.scope = replace(self.scope, steps=dict(known))
+            self.scope = replace(self.scope, steps={**self.scope.steps, name: outputs or {}})
 
     def run(self, node: Mapping, step: Step, scope: Scope) -> dict[str, Alternatives]:
         """Read a script, and follow what it writes for later steps."""
@@ -115,7 +115,9 @@ class StepWalk:
         runs = document.mapping("runs")
         if runs.text("using") != "composite":
             opaque = self.program(path, runs)
-            self.found.append(replace(step, place=Place(definition, runs.line), uses=path, inputs=inputs, opaque=opaque))
+            self.found.append(
+                replace(step, place=Place(definition, runs.line), uses=path, inputs=inputs, opaque=opaque)
+            )
             return {}
         if self.depth >= MAX_DEPTH:
             self.walk.trouble("RA902", step.place, f"actions are nested deeper than {MAX_DEPTH}", step.via)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ec_release.authority import image_tools
 from ec_release.authority.acts import Act
 from ec_release.authority.shell import is_open
+from ec_release.authority.words import Words, operands, option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-Words = tuple[str, ...]
+    from collections.abc import Callable, Iterator
 
 PUBLISHING = re.compile(
     r"\b(?:docker|podman|nerdctl|buildah)\b[\s'\",\[\]]+(?:image[\s'\",]+|manifest[\s'\",]+)?push\b|\bskopeo\b[\s'\",]+(?:copy|sync)"
@@ -20,53 +20,6 @@ PUBLISHING = re.compile(
     r"|--push\b|ec[-_]release[\s'\",]+(?:publish|push-images)|/v2/[^\s]*/blobs/uploads|type=registry"
 )
 """What in a text that is not understood looks like a publication."""
-
-_VALUES = {
-    # Options with a value in the next word, of all tools here that have operands.
-    "docker": "-H --host -c --context --config -l --log-level -f --file -t --tag --build-arg --platform --target --label"
-    " -o --output --cache-from --cache-to --secret --ssh --builder --network --progress --iidfile --metadata-file"
-    " --annotation --attest --load-from --set --creds --authfile --cert-dir --digestfile --format --sign-by --tls-verify",
-    "skopeo": "--src-creds --dest-creds --creds --authfile --src-authfile --dest-authfile --digestfile --format -f"
-    " --policy --registries.d --override-arch --override-os --override-variant --src-cert-dir --dest-cert-dir"
-    " --sign-by --tmpdir --retry-times --command-timeout --src-username --src-password --dest-username --dest-password"
-    " --src -s --dest -d --multi-arch --additional-tag --dest-compress-format --image-parallel-copies",
-    "crane": "--platform -t --tag -f --new_layer -b --base -o --output -l --label -e --env --user --workdir -a -m",
-    "cosign": "--key --identity-token --certificate-identity --certificate-oidc-issuer --predicate --type --output"
-    " --output-signature --output-certificate --certificate-identity-regexp --certificate-oidc-issuer-regexp --rekor-url"
-    " --fulcio-url --annotations -a --certificate --certificate-chain --oidc-issuer --registry-username"
-    " --registry-password --timeout -t --policy --signature --bundle --trusted-root --output-file",
-    "trivy": "--exit-code --severity --format -f --output -o --timeout --ignorefile --input --scanners --vuln-type"
-    " --pkg-types --cache-dir --config -c --username --password --platform --image-src --db-repository --template -t",
-    "grype": "--fail-on -f --output -o --file --config -c --platform --scope -s",
-    "oras": "--username -u --password -p --config --artifact-type --annotation -a --annotation-file --export-manifest"
-    " --registry-config --to-registry-config --from-registry-config --format --concurrency",
-    "gh": "-R --repo -t --title -n --notes -F --notes-file --target --discussion-category --notes-start-tag",
-}
-
-
-def operands(words: Iterable[str], tool: str) -> list[str]:
-    """Return the words that are neither options nor their values."""
-    valued, found, skip = frozenset(_VALUES.get(tool, "").split()), [], False
-    for word in words:
-        if skip:
-            skip = False
-        elif word.startswith("-") and len(word) > 1:
-            skip = word in valued
-        else:
-            found.append(word)
-    return found
-
-
-def option(words: Words, *names: str) -> list[str]:
-    """Return the values that an option is given, as `--name value` or `--name=value`."""
-    found = []
-    for at, word in enumerate(words):
-        name, equals, value = word.partition("=")
-        if name in names and equals:
-            found.append(value)
-        elif word in names and at + 1 < len(words):
-            found.append(words[at + 1])
-    return found
 
 
 def acts_of(words: Words, environment: dict[str, tuple[str, ...]]) -> list[Act]:
@@ -77,103 +30,10 @@ def acts_of(words: Words, environment: dict[str, tuple[str, ...]]) -> list[Act]:
     if name in ("tofu", "terraform", "terragrunt"):
         return list(_tofu(name, words[1:], environment))
     if name.endswith("copyTo"):
-        return list(_copy_to(words))
+        return list(image_tools.copy_to(words))
     if is_open(words[0]) if words else False:
         return [Act("unclear", words[0], why=f"which program {words[0]} is")]
     return []
-
-
-def _docker(name: str) -> Callable[[Words], Iterator[Act]]:
-    def docker(words: Words) -> Iterator[Act]:
-        found = operands(words, "docker")
-        verb = found[0] if found else ""
-        if verb in ("image", "container", "manifest", "buildx", "compose", "builder") and len(found) > 1:
-            group, found = verb, found[1:]
-            verb = found[0]
-        else:
-            group = ""
-        if verb in ("build", "b", "bud"):
-            yield from _build(f"{name} build", words, found)
-        elif verb == "push" and group != "compose":
-            # `manifest push LIST DESTINATION`, as podman has it
-            yield Act("image", f"{name} push", target=found[-1] if len(found) > 1 else "")
-        elif verb in ("push", "bake", "f") and (group == "compose" or "--push" in words or any(map(_pushes, words))):
-            yield Act("image", f"{name} {group} {verb}")
-        elif verb == "create" and group in ("buildx", "manifest") or "imagetools" in words and "create" in words:
-            for tag in option(words, "-t", "--tag"):
-                yield Act("image", f"{name} imagetools create", target=tag)
-        elif verb == "tag" and len(found) > 2:
-            yield Act("build", f"{name} tag", target=found[2], source=f"image:{found[1]}")
-        elif is_open(verb):
-            yield Act("unclear", name, why=f"what {name} is told to do with {verb}")
-
-    return docker
-
-
-def _pushes(word: str) -> bool:
-    """Tell whether an output of buildx goes to a registry."""
-    return "type=registry" in word or "push=true" in word
-
-
-def _build(tool: str, words: Words, found: list[str]) -> Iterator[Act]:
-    context = found[1] if len(found) > 1 else "."
-    files = option(words, "-f", "--file")
-    source = f"dockerfile:{files[0] if files else f'{context}/Dockerfile'.removeprefix('./')}"
-    pushes = "--push" in words or "--push=true" in words or any(map(_pushes, option(words, "-o", "--output")))
-    tags = option(words, "-t", "--tag")
-    names = [part[5:] for one in option(words, "-o", "--output") for part in one.split(",") if part.startswith("name=")]
-    for tag in tags or names or [""]:
-        yield Act("image" if pushes else "build", tool, target=tag, source=source)
-
-
-def _skopeo(words: Words) -> Iterator[Act]:
-    found = operands(words, "skopeo")
-    if found[:1] == ["copy"] and len(found) > 2:
-        if found[2].startswith("docker://") or is_open(found[2].partition(":")[0]):
-            yield Act("image", "skopeo copy", target=found[2], source=_archive(found[1]))
-    elif found[:1] == ["sync"] and "docker" in option(words, "--dest", "-d"):
-        yield Act("image", "skopeo sync", target="" if len(found) < 3 else f"{found[2]}/{found[1].rpartition('/')[2]}")
-    elif found and is_open(found[0]):
-        yield Act("unclear", "skopeo", why=f"what skopeo is told to do with {found[0]}")
-
-
-def _archive(text: str) -> str:
-    """Return where the bytes of a copy come from: an archive by its file, an image by its name."""
-    transport, _, rest = text.partition(":")
-    if transport in ("docker-archive", "oci-archive", "oci", "dir", "nix", "tarball"):
-        return f"file:{rest.partition(':')[0] if transport != 'oci' else rest}"
-    return f"image:{rest.removeprefix('//')}"
-
-
-def _crane(words: Words) -> Iterator[Act]:
-    found = operands(words, "crane")
-    verb = found[0] if found else ""
-    if verb in ("push", "copy", "cp") and len(found) > 2:
-        yield Act("image", f"crane {verb}", target=found[2], source=f"{'file' if verb == 'push' else 'image'}:{found[1]}")
-    elif verb == "tag" and len(found) > 2:
-        yield Act("image", "crane tag", target=f"{found[1].partition('@')[0]}:{found[2]}", source=f"image:{found[1]}")
-    elif verb in ("append", "mutate", "rebase", "index", "push", "copy", "cp", "tag"):
-        for tag in option(words, "-t", "--tag") or [found[-1]]:
-            yield Act("image", f"crane {verb}", target=tag)
-    elif is_open(verb):
-        yield Act("unclear", "crane", why=f"what crane is told to do with {verb}")
-
-
-def _oras(words: Words) -> Iterator[Act]:
-    found = operands(words, "oras")
-    verb = found[0] if found else ""
-    if verb in ("push", "attach", "tag") and len(found) > 1:
-        yield Act("image", f"oras {verb}", target=found[1])
-    elif verb in ("copy", "cp") and len(found) > 2:
-        yield Act("image", f"oras {verb}", target=found[2], source=f"image:{found[1]}")
-    elif verb in ("manifest", "blob") and "push" in found and len(found) > 2:
-        yield Act("image", f"oras {verb} push", target=found[2])
-
-
-def _regctl(words: Words) -> Iterator[Act]:
-    found = operands(words, "regctl")
-    if found[:2] in (["image", "copy"], ["image", "import"], ["image", "mod"], ["index", "create"]) and len(found) > 2:
-        yield Act("image", " ".join(["regctl", *found[:2]]), target=found[-1] if found[1] != "import" else found[2])
 
 
 def _cosign(words: Words) -> Iterator[Act]:
@@ -201,7 +61,9 @@ def _trivy(words: Words) -> Iterator[Act]:
 def _grype(words: Words) -> Iterator[Act]:
     found = operands(words, "grype")
     if found:
-        yield Act("scan", "grype", target=found[0].removeprefix("registry:"), fails=bool(option(words, "--fail-on", "-f")))
+        yield Act(
+            "scan", "grype", target=found[0].removeprefix("registry:"), fails=bool(option(words, "--fail-on", "-f"))
+        )
 
 
 def _gh(words: Words) -> Iterator[Act]:
@@ -214,7 +76,7 @@ def _gh(words: Words) -> Iterator[Act]:
         where = " ".join(found[1:])
         if (methods - {"GET"} or (fields and "GET" not in methods)) and re.search(r"release|package|\$", where):
             yield Act("release", "gh api", target=where)
-    elif found and is_open(found[0]) or (found[:1] == ["release"] and len(found) > 1 and is_open(found[1])):
+    elif (found and is_open(found[0])) or (found[:1] == ["release"] and len(found) > 1 and is_open(found[1])):
         yield Act("unclear", "gh", why=f"what gh is told to do with {' '.join(found[:2])}")
 
 
@@ -231,7 +93,9 @@ def _curl(words: Words) -> Iterator[Act]:
         if re.search(r"flakehub", word):
             yield Act("flakehub", "curl", target=word)
         elif re.search(r"/v2/|ghcr\.io", word):
-            yield Act("image", "curl", target=re.sub(r"^https?://([^/]+)/v2/(.*?)/(?:manifests|blobs)/.*", r"\1/\2", word))
+            yield Act(
+                "image", "curl", target=re.sub(r"^https?://([^/]+)/v2/(.*?)/(?:manifests|blobs)/.*", r"\1/\2", word)
+            )
         elif re.search(r"/releases|uploads\.github|/packages", word):
             yield Act("release", "curl", target=word)
 
@@ -248,13 +112,6 @@ def _ec_release(words: Words) -> Iterator[Act]:
         yield Act("metadata", f"ec-release trust {found[1]}")
     elif is_open(verb):
         yield Act("unclear", "ec-release", why=f"which verb {verb} is")
-
-
-def _copy_to(words: Words) -> Iterator[Act]:
-    name = words[0].rpartition("#")[2].removesuffix(".copyTo").removesuffix(".passthru").rpartition(".")[2]
-    destinations = [word for word in words[1:] if word.startswith("docker://") or is_open(word)]
-    for destination in destinations or words[1:2]:
-        yield Act("image", "copyTo", target=destination, source=f"flake:{name}")
 
 
 def _tofu(name: str, words: Words, environment: dict[str, tuple[str, ...]]) -> Iterator[Act]:
@@ -293,21 +150,23 @@ def _nix(words: Words) -> Iterator[Act]:
         for installable in found[1:]:
             if "#" in installable:
                 name = installable.rpartition("#")[2].rpartition(".")[2]
-                yield Act("build", "nix build", target=f"file:{links[0] if links else 'result'}", source=f"flake:{name}")
+                yield Act(
+                    "build", "nix build", target=f"file:{links[0] if links else 'result'}", source=f"flake:{name}"
+                )
     elif found[:1] == ["copy"] and option(words, "--to"):
         yield Act("cache", "nix copy", target=option(words, "--to")[0])
 
 
 _TOOLS: dict[str, Callable[[Words], Iterator[Act]]] = {
-    "docker": _docker("docker"),
-    "podman": _docker("podman"),
-    "nerdctl": _docker("nerdctl"),
-    "buildah": _docker("buildah"),
-    "skopeo": _skopeo,
-    "crane": _crane,
-    "gcrane": _crane,
-    "oras": _oras,
-    "regctl": _regctl,
+    "docker": image_tools.docker("docker"),
+    "podman": image_tools.docker("podman"),
+    "nerdctl": image_tools.docker("nerdctl"),
+    "buildah": image_tools.docker("buildah"),
+    "skopeo": image_tools.skopeo,
+    "crane": image_tools.crane,
+    "gcrane": image_tools.crane,
+    "oras": image_tools.oras,
+    "regctl": image_tools.regctl,
     "cosign": _cosign,
     "trivy": _trivy,
     "grype": _grype,

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from ec_closure.errors import BadInputError
 from ec_release.authority import matrix as matrices
 from ec_release.authority import yaml_nodes
-from ec_release.authority.expressions import Alternatives, Unknown, condition, values_of
+from ec_release.authority.expressions import condition, values_of
 from ec_release.authority.runs import JobRun, Permissions, Trouble, WorkflowRun
 from ec_release.authority.scope import Scope, as_type, folded
 from ec_release.authority.sources import Files, Place
 from ec_release.authority.steps import StepWalk
+from ec_release.authority.values import Alternatives, Unknown
 from ec_release.authority.yaml_nodes import Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
@@ -39,12 +40,9 @@ class Walk:
 
     def workflows(self) -> list[WorkflowRun]:
         """Return what every workflow of the repository may do by itself."""
-        runs = []
-        for file in self.files.below(*WORKFLOWS):
-            # GitHub takes workflows from the directory itself, not from ones below.
-            if file.endswith((".yml", ".yaml")) and file.count("/") == 2:  # noqa: PLR2004
-                runs.append(self.workflow(file))
-        return runs
+        # Forges take workflows from the directory itself, not from ones below.
+        found = [file for file in self.files.below(*WORKFLOWS) if file.rpartition("/")[0] in WORKFLOWS]
+        return [self.workflow(file) for file in found if file.endswith((".yml", ".yaml"))]
 
     def workflow(self, file: str) -> WorkflowRun:
         """Return what one workflow may do when its events start it."""
@@ -76,6 +74,7 @@ class Walk:
         return self.documents[file]
 
     def trouble(self, code: str, place: Place, message: str, via: tuple[Place, ...]) -> None:
+        """Note what cannot be followed."""
         self.troubles.append(Trouble(code, place, message, via))
 
     def jobs(
@@ -226,7 +225,7 @@ def trigger(document: Mapping, name: str) -> Mapping:
 
 
 def events_of(document: Mapping) -> dict[str, tuple[str, ...]]:
-    """Return the events that start a workflow, each with the patterns of branches (`b:`) and tags (`t:`) it waits for."""
+    """Return the events that start a workflow, each with the branches (`b:`) and tags (`t:`) that it waits for."""
     node = document.get("on")
     if isinstance(node, Scalar):
         return {node.text: ()}
@@ -288,4 +287,3 @@ def permissions(node: Mapping, file: str, outer: Permissions) -> Permissions:
     word = inner.text if isinstance(inner, Scalar) else ""
     kind = {"write-all": "write", "read-all": "read", "": "none"}.get(word, "default")
     return Permissions(kind, kind, place)
-

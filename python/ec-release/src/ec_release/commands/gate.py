@@ -24,8 +24,9 @@ def gate(
     """Hold a repository to its release authority: docs/release-authority.toml.
 
     Reads workflows, composite actions, the scripts that they call, the stack of OpenTofu, the flake's sources and
-    documents as text, and runs none of them. Tells who would publish what, what contradicts the declaration, and whether
-    the current authority and each proposed one meet the six gates. A proposed authority that does not is no failure.
+    documents as text, and runs none of them. Tells who would publish what, what contradicts the declaration, and
+    whether the current authority and each proposed one meet the six gates. A proposed authority that does not meet
+    them is no failure.
 
     Exit codes: 0 the repository is as declared, 1 it is not, 2 the declaration is missing or malformed, 3 the files
     cannot be read.

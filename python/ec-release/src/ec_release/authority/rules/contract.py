@@ -1,4 +1,4 @@
-"""RA4xx: what is installed is the declared image, by its digest: in the stack of OpenTofu, and where workflows deploy."""
+"""RA4xx: the declared image is installed, by its digest: by the stack of OpenTofu, and where workflows deploy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # Whose repository it is, in examples and tests.
 _PLACEHOLDERS = ("owner", "example", "<owner>", "your-org")
-_REFERENCE = re.compile(r"(?:docker://)?[A-Za-z0-9<][A-Za-z0-9.:<>_-]*(?:/[A-Za-z0-9._<>{}$-]+)+(?::[A-Za-z0-9._-]+)?(?:@\S+)?")
+_REFERENCE = re.compile(
+    r"(?:docker://)?[A-Za-z0-9<][A-Za-z0-9.:<>_-]*(?:/[A-Za-z0-9._<>{}$-]+)+(?::[A-Za-z0-9._-]+)?(?:@\S+)?"
+)
 _DIGEST_RULE = re.compile(r"@sha256:")
 
 
@@ -76,7 +78,9 @@ def kept(facts: Facts) -> Iterator[tuple[bool, str, Place]]:
     if variable is None:
         return
     attributes = [(file, one) for file, document in stack.items() for one in document.attributes]
-    default = next((Place(f, one.line) for f, one in attributes if one.blocks == (heading,) and one.name == "default"), None)
+    default = next(
+        (Place(f, one.line) for f, one in attributes if one.blocks == (heading,) and one.name == "default"), None
+    )
     yield default is None, f"{install.variable} has no default", default or variable
     uses = [
         (file, one)
@@ -123,7 +127,12 @@ def _values(facts: Facts, file: str, document: Document) -> Iterator[Finding]:
     for text in document.texts:
         reference = facts.reference(text.text)
         plain = _REFERENCE.fullmatch(text.text) is not None and "/" in reference.repository
-        if text.line not in judged and plain and reference.repository.rpartition("/")[2] == name and _is_host(text.text):
+        if (
+            text.line not in judged
+            and plain
+            and reference.repository.rpartition("/")[2] == name
+            and _is_host(text.text)
+        ):
             for code, message in wrong(facts, text.text, example=_example(text.text)):
                 yield finding(code, Place(file, text.line), message)
 

@@ -17,15 +17,25 @@ if TYPE_CHECKING:
     from ec_release.authority.judgement import Finding
 
 # Hosts that nobody has: RFC 2606 and loopback. What readers are to replace by their own.
-_NOBODY = re.compile(r"(?:[\w.-]+\.)?(?:example\.(?:org|com|net)|example|test|invalid|localhost)(?::\d+)?|localhost(?::\d+)?|registry:\d+|127\.0\.0\.1(?::\d+)?")
-_IMAGE = r"(?P<reference>(?<![\w./-])(?P<host>[a-z0-9][a-z0-9.-]*(?::\d+)?)/(?:[\w.<>{{}}$*-]+/)*{name}(?![\w-])(?::[\w.<>*-]+)?(?:@\S+)?)"
+_NOBODY = re.compile(
+    r"(?:(?:[\w.-]+\.)?(?:example(?:\.(?:org|com|net))?|test|invalid|localhost)|127\.0\.0\.1)(?::\d+)?|registry:\d+"
+)
+_IMAGE = (
+    r"(?P<reference>(?<![\w./-])(?P<host>[a-z0-9][a-z0-9.-]*(?::\d+)?)/(?:[\w.<>{{}}$*-]+/)*{name}"
+    r"(?![\w-])(?::[\w.<>*-]+)?(?:@\S+)?)"
+)
 _INSTALLS = re.compile(
-    r"\bTF_VAR_image\b|^\s*image\s*=|-var[= ]['\"]?image=|\b(?:docker|podman|nerdctl)\s+(?:run|pull|create)\b|^\s*image:\s"
-    r"|\bkubectl\s+set\s+image\b"
+    r"\bTF_VAR_image\b|^\s*image\s*=|-var[= ]['\"]?image=|\b(?:docker|podman|nerdctl)\s+(?:run|pull|create)\b"
+    r"|^\s*image:\s|\bkubectl\s+set\s+image\b"
 )
 _PATH_LINK = re.compile(r"\]\((?P<target>[^)#\s]+)(?:#[^)\s]*)?\)")
-_FLAKEHUB = re.compile(r"https?://(?:api\.)?flakehub\.com/f/|\bfh\s+(?:add|apply|resolve|fetch)\b|flakehub-push", re.IGNORECASE)
-_OFFERS = re.compile(r"\bnix\s+(?:run|profile\s+install|profile\s+add|build|shell)\b[^`\n]*#(?:packages\.[\w-]+\.)?(?P<name>[\w-]+)(?P<copy>\S*copyTo)?(?P<rest>[^`\n]*)")
+_FLAKEHUB = re.compile(
+    r"https?://(?:api\.)?flakehub\.com/f/|\bfh\s+(?:add|apply|resolve|fetch)\b|flakehub-push", re.IGNORECASE
+)
+_OFFERS = re.compile(
+    r"\bnix\s+(?:run|profile\s+install|profile\s+add|build|shell)\b[^`\n]*#(?:packages\.[\w-]+\.)?(?P<name>[\w-]+)"
+    r"(?P<copy>\S*copyTo)?(?P<rest>[^`\n]*)"
+)
 
 
 def judge(facts: Facts) -> Iterator[Finding]:
@@ -56,7 +66,7 @@ def _document(facts: Facts, path: str) -> Iterator[Finding]:
 
 
 def _reference(facts: Facts, place: Place, line: str, match: re.Match[str]) -> Iterator[Finding]:
-    """A name of the dashboard's image."""
+    """Judge a name of the dashboard's image."""
     if _NOBODY.fullmatch(match["host"]) or ("." not in match["host"] and ":" not in match["host"]):
         return
     text = match["reference"].rstrip(".,;)'\"`")
@@ -69,7 +79,7 @@ def _reference(facts: Facts, place: Place, line: str, match: re.Match[str]) -> I
 
 
 def _offer(facts: Facts, place: Place, match: re.Match[str]) -> Iterator[Finding]:
-    """A command that a reader copies, about an output of the flake that has no authority."""
+    """Judge a command that a reader copies, about an output of the flake."""
     surface = facts.surface_of(f"flake:{match['name']}")
     if surface is None or surface.role == "authoritative":
         return

@@ -11,7 +11,7 @@ from ec_release.authority.facts import finding
 from ec_release.authority.shell import is_open
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ec_release.authority.deeds import Deed
     from ec_release.authority.facts import Facts
@@ -26,27 +26,9 @@ _REF_NAME = re.compile(r"\$\{\{\s*github\.ref_name\s*\}\}|\$\{?GITHUB_REF_NAME\}
 def judge(facts: Facts) -> Iterator[Finding]:
     """Yield what is wrong with what workflows publish."""
     for deed in facts.deeds:
-        match deed.act.kind:
-            case "image":
-                yield from _image(facts, deed)
-            case "images":
-                yield from _flake_images(facts, deed)
-            case "release":
-                yield from _release(facts, deed)
-            case "metadata":
-                allowed = {*(one.file for one in facts.declared.boot_images.workflow), *facts.declared.boot_images.metadata}
-                if deed.workflow.file not in allowed:
-                    yield _at("RA103", deed, f"{deed.act.tool} signs metadata of releases")
-            case "flakehub":
-                if not any(one.kind == "flakehub" and one.role == "authoritative" for one in facts.declared.surface):
-                    yield _at("RA205", deed, f"{deed.act.tool} publishes to FlakeHub")
-            case "cache":
-                yield _at("RA908", deed, f"{deed.act.tool} fills a cache: {deed.act.target or 'its own'}")
-            case "unclear":
-                if deed.holds_rights:
-                    yield _at("RA901", deed, f"it cannot be told {deed.act.why}, in a job that could publish")
-            case _:
-                pass
+        rule = _RULES.get(deed.act.kind)
+        if rule is not None:
+            yield from rule(facts, deed)
     yield from _writers(facts)
     yield from _rights(facts)
 
@@ -56,13 +38,15 @@ def _at(code: str, deed: Deed, message: str) -> Finding:
 
 
 def _image(facts: Facts, deed: Deed) -> Iterator[Finding]:
-    """One image that is pushed: what it is made of, under which name, by whom."""
+    """Judge one image that is pushed: what it is made of, under which name, by whom."""
     act = deed.act
     reference = facts.reference(act.target)
     surface = facts.surface_of(act.source)
     if act.source.startswith("flake:") and (surface is None or surface.role != "authoritative"):
         kind = surface.role if surface else "undeclared"
-        yield _at("RA201", deed, f"{act.tool} publishes {act.source.partition(':')[2]}, which is {kind}, as {act.target}")
+        yield _at(
+            "RA201", deed, f"{act.tool} publishes {act.source.partition(':')[2]}, which is {kind}, as {act.target}"
+        )
         return
     if reference.is_open:
         named = act.target or "a name that is not written there"
@@ -75,7 +59,7 @@ def _image(facts: Facts, deed: Deed) -> Iterator[Finding]:
     if workflow is None:
         yield _at("RA103", deed, f"{act.tool} writes {facts.repository} from {deed.writer}")
     else:
-        yield from _tag(facts, deed, reference, workflow.tags)
+        yield from _tag(deed, reference, workflow.tags)
     if not _from_authority(facts, deed):
         what = act.source or "what cannot be told"
         yield _at("RA206", deed, f"{facts.repository} is made of {what}, and {facts.authority.source} is declared")
@@ -88,15 +72,14 @@ def _from_authority(facts: Facts, deed: Deed) -> bool:
     return facts.surface_of(deed.act.source) == facts.authority
 
 
-def _tag(facts: Facts, deed: Deed, reference: Reference, allowed: tuple[str, ...]) -> Iterator[Finding]:
-    """The tag that is written, against those that the workflow has for its own."""
+def _tag(deed: Deed, reference: Reference, allowed: tuple[str, ...]) -> Iterator[Finding]:
+    """Hold the tag that is written to those that the workflow has for its own."""
     if not reference.tag:
         return
     for tag in _known(deed, reference.tag):
         if not any(fnmatch.fnmatchcase(tag, pattern) for pattern in allowed):
             said = ", ".join(allowed) or "none"
             yield _at("RA204", deed, f"{deed.act.tool} writes the tag {tag}; those of {deed.workflow.file} are {said}")
-    del facts
 
 
 def _known(deed: Deed, tag: str) -> list[str]:
@@ -109,7 +92,7 @@ def _known(deed: Deed, tag: str) -> list[str]:
 
 
 def _flake_images(facts: Facts, deed: Deed) -> Iterator[Finding]:
-    """Whatever images the flake gives: each that it does not withhold."""
+    """Judge whatever images the flake gives: those that it does not withhold."""
     for name, place in facts.flake.images().items():
         surface = facts.surface_of(f"flake:{name}")
         said, at = facts.flake.publish(surface.source if surface and surface.source else place.file)
@@ -126,8 +109,28 @@ def _release(facts: Facts, deed: Deed) -> Iterator[Finding]:
         yield _at("RA103", deed, f"{deed.act.tool} writes to releases of a forge from {deed.writer}")
 
 
+def _metadata(facts: Facts, deed: Deed) -> Iterator[Finding]:
+    boot = facts.declared.boot_images
+    if deed.workflow.file not in {*(one.file for one in boot.workflow), *boot.metadata}:
+        yield _at("RA103", deed, f"{deed.act.tool} signs metadata of releases from {deed.writer}")
+
+
+def _flakehub(facts: Facts, deed: Deed) -> Iterator[Finding]:
+    if not any(one.kind == "flakehub" and one.role == "authoritative" for one in facts.declared.surface):
+        yield _at("RA205", deed, f"{deed.act.tool} publishes to FlakeHub")
+
+
+def _cache(_facts: Facts, deed: Deed) -> Iterator[Finding]:
+    yield _at("RA908", deed, f"{deed.act.tool} fills a cache: {deed.act.target or 'its own'}")
+
+
+def _unclear(_facts: Facts, deed: Deed) -> Iterator[Finding]:
+    if deed.holds_rights:
+        yield _at("RA901", deed, f"it cannot be told {deed.act.why}, in a job that could publish")
+
+
 def _writers(facts: Facts) -> Iterator[Finding]:
-    """Two that can write one name: later nobody can say which of them a tag came from."""
+    """Find two that can write one name: later nobody can say which of them a tag came from."""
     by_name: dict[str, dict[str, list[Deed]]] = defaultdict(lambda: defaultdict(list))
     for deed in facts.deeds:
         if deed.act.kind == "image":
@@ -140,7 +143,7 @@ def _writers(facts: Facts) -> Iterator[Finding]:
         for at, (writer, deeds) in enumerate(ordered):
             for other, others in ordered[:at]:
                 files = {deeds[0].workflow.file, others[0].workflow.file}
-                if len(files) == 2 and files <= declared and name == facts.repository:
+                if len(files) > 1 and files <= declared and name == facts.repository:
                     # Their tags are disjoint, or the declaration is refused; what they write is held to it above.
                     continue
                 if len(files) == 1 and _disjoint(facts, deeds, others):
@@ -159,7 +162,7 @@ def _disjoint(facts: Facts, one: list[Deed], other: list[Deed]) -> bool:
 
 
 def _rights(facts: Facts) -> Iterator[Finding]:
-    """The right to write packages, in jobs that need it for nothing."""
+    """Find the right to write packages in jobs that need it for nothing."""
     publishing = {(deed.workflow.file, deed.job.path) for deed in facts.deeds if deed.act.kind in _PUBLISHES}
     seen: set[Place] = set()
     for run in facts.runs:
@@ -170,3 +173,14 @@ def _rights(facts: Facts) -> Iterator[Finding]:
             if place not in seen:
                 seen.add(place)
                 yield finding("RA208", place, f"{run.file}: {job.path} may write packages", job.via)
+
+
+_RULES: dict[str, Callable[[Facts, Deed], Iterator[Finding]]] = {
+    "image": _image,
+    "images": _flake_images,
+    "release": _release,
+    "metadata": _metadata,
+    "flakehub": _flakehub,
+    "cache": _cache,
+    "unclear": _unclear,
+}

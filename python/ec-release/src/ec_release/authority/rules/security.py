@@ -76,7 +76,11 @@ def _scan(facts: Facts, push: Deed, scans: list[Deed]) -> Iterator[tuple[str, De
     covering = [group for group in _by_step(scans) if _covers(facts, group, push)]
     if not covering:
         at = scans[0] if scans else push
-        what = f"scans {at.act.target}, not the digest that was pushed" if scans else f"nothing scans what {push.act.tool} pushes"
+        what = (
+            f"scans {at.act.target}, not the digest that was pushed"
+            if scans
+            else f"nothing scans what {push.act.tool} pushes"
+        )
         yield "RA301", at, what
     elif not any(all(deed.act.fails for deed in group) and not _passed_over(group[0], push) for group in covering):
         yield "RA302", covering[0][0], f"{covering[0][0].act.tool} finds something, and the job goes on"
