@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ec_release.authority.acts import Act, Kind
 from ec_release.authority.shell import is_open
 from ec_release.authority.tools import PUBLISHING
+from ec_release.authority.words import parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -87,7 +88,7 @@ def _items(inputs: Inputs, name: str) -> list[str]:
 def _build_push(inputs: Inputs) -> Iterator[Act]:
     outputs = " ".join(inputs.get("outputs", ()))
     pushes = _may(inputs, "push") or "type=registry" in outputs or "push=true" in outputs or is_open(outputs)
-    names = [name for part in re.split(r"[\s,]", outputs) for key, _, name in [part.partition("=")] if key == "name"]
+    names = [part.removeprefix("name=") for part in parts(outputs) if part.startswith("name=")]
     context = _first(inputs, "context", ".").removesuffix("/")
     for file in inputs.get("file", ()) or (f"{context}/Dockerfile",):
         source = f"dockerfile:{(file or f'{context}/Dockerfile').removeprefix('./')}"

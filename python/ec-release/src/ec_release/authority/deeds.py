@@ -116,6 +116,7 @@ class _Scripts:
 
     def __init__(self, files: Files, environment: dict[str, tuple[str, ...]]) -> None:
         self.files, self.environment = files, environment
+        self.seen: set[tuple[str, tuple[str, ...]]] = set()
 
     def command(
         self, command: Command, place: Place, via: tuple[Place, ...], depth: int
@@ -147,6 +148,9 @@ class _Scripts:
             first = text.partition("\n")[0]
             if posixpath.basename(first.rpartition(" ")[2] or first).strip() in _SHELL_LINES or path.endswith(".sh"):
                 arguments = program.words[at + 1 :]
+                if (path, arguments) in self.seen:
+                    return
+                self.seen.add((path, arguments))
                 yield from self.text(text, arguments, Place(path, 1), (*via, place), depth, fixed=None)
             elif looks := tools.PUBLISHING.search(text):
                 line = text.count("\n", 0, looks.start()) + 1
@@ -165,7 +169,7 @@ class _Scripts:
         fixed: Place | None,
     ) -> Iterator[tuple[Act, Place, tuple[Place, ...]]]:
         """Go through a script; *fixed* is the place of everything in it where it stands in one argument."""
-        variables = dict(self.environment)
+        variables = {"PWD": (".",), **self.environment, "0": (start.file,)}
         for number, argument in enumerate(arguments, 1):
             variables[str(number)] = (argument,)
         if arguments:

@@ -28,7 +28,11 @@ _MAX_MESSAGE = 600
 
 @dataclass(frozen=True)
 class Facts:
-    """What rules look at. *tofu* are OpenTofu's files that could be read; *unread* says why others could not."""
+    """What rules look at.
+
+    *tofu* are OpenTofu's files that could be read, *unread* says why others could not; *called* are workflows that
+    others here call.
+    """
 
     files: Files
     declared: Declaration
@@ -38,6 +42,7 @@ class Facts:
     flake: Flake
     tofu: dict[str, hcl.Document] = field(default_factory=dict)
     unread: tuple[tuple[Place, str], ...] = ()
+    called: frozenset[str] = frozenset()
 
     @property
     def repository(self) -> str:
@@ -74,7 +79,8 @@ def gather(files: Files, path: str = declaration.PATH) -> Facts:
     if data is None:
         raise DeclarationError("is not there", place=path, hint="docs/release-authority.md describes it; see --root")
     declared = declaration.decode(data, what=path)
-    runs = tuple(Walk(files, declared.repository).workflows())
+    walk = Walk(files, declared.repository)
+    runs = tuple(walk.workflows())
     deeds = tuple(deed for run in runs for deed in deeds_of(run, files))
     tofu: dict[str, hcl.Document] = {}
     unread: list[tuple[Place, str]] = []
@@ -84,7 +90,7 @@ def gather(files: Files, path: str = declaration.PATH) -> Facts:
                 tofu[file] = hcl.read(files.texts[file], what=file)
             except BadInputError as error:
                 unread.append((Place(file, line_of(error.place)), error.message))
-    return Facts(files, declared, path, runs, deeds, Flake(files), tofu, tuple(unread))
+    return Facts(files, declared, path, runs, deeds, Flake(files), tofu, tuple(unread), frozenset(walk.called))
 
 
 def finding(code: str, place: Place, message: str, via: Iterable[Place] = ()) -> Finding:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ec_release.authority.acts import Act, Kind
 from ec_release.authority.shell import is_open
-from ec_release.authority.words import Words, operands, option
+from ec_release.authority.words import Words, operands, option, parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ def _build(tool: str, words: Words, context: str) -> Iterator[Act]:
     source = files[0] if files else f"{context.removesuffix('/')}/Dockerfile"
     outputs = option(words, "-o", "--output")
     pushes = "--push" in words or "--push=true" in words or any(map(_pushes, outputs))
-    names = [part[5:] for one in outputs for part in one.split(",") if part.startswith("name=")]
+    names = [part[5:] for one in outputs for part in parts(one) if part.startswith("name=")]
     for tag in option(words, "-t", "--tag") or names or [""]:
         kind: Kind = "image" if pushes else "build"
         yield Act(kind, tool, target=tag, source=f"dockerfile:{source.removeprefix('./')}")

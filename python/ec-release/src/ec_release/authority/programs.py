@@ -156,6 +156,9 @@ def _after(words: tuple[str, ...], option: str) -> str:
 
 def _operands(name: str, rest: tuple[str, ...]) -> tuple[str, ...]:
     """Return the command that a wrapper runs: what comes behind its options and assignments."""
+    if name == "command" and rest[:1] in (("-v",), ("-V",)):
+        # It only asks where the program is.
+        return ()
     at, positional = 0, _POSITIONAL.get(name, 0)
     while at < len(rest):
         word = rest[at]

@@ -96,7 +96,7 @@ class Scope:
         own: dict[str, tuple[str, ...]] = {name: (f"${{{{ {expression} }}}}",) for name, expression in _RUNNER.items()}
         if self.events:
             own["GITHUB_EVENT_NAME"] = self.events
-        own["GITHUB_WORKSPACE"] = (".",)
+        own["GITHUB_WORKSPACE"] = own["PWD"] = (".",)
         if self.action_path:
             own["GITHUB_ACTION_PATH"] = (self.action_path,)
         return {**own, **self.env}

@@ -173,5 +173,7 @@ class _Reader:
 
 
 def _spelt(piece: Piece) -> str:
-    """Return a piece as it was written."""
-    return {"name": f"${piece.text}", "run": f"$({piece.text})"}.get(piece.kind, piece.text)
+    """Return a piece that cannot be told, as it was written; a substitution by its first word: it is one field."""
+    if piece.kind == "run":
+        return f"$({next(iter(piece.text.split()), '')}…)"
+    return f"${piece.text}" if piece.kind == "name" else piece.text

@@ -13,6 +13,7 @@ from ec_release.authority.errors import YamlLimitError
 
 MAX_LENGTH = 1 << 20
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?!$-]")
+_ARRAY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 _OPERATORS = ("&&", "||", ";;", "|&", ";", "|", "&", "(", ")", "\n")
 _REDIRECT = re.compile(r"(?:[0-9]+|&)?(?:<<<|<<-|<<|>>|>\||>&|<&|<>|>|<)")
 
@@ -145,6 +146,8 @@ class _Splitter:
             here = self.script[self.at]
             if self.script.startswith("\\\n", self.at):
                 self.skip(2)
+            elif here == "(" and _ARRAY.fullmatch("".join(piece.text for piece in pieces)):
+                pieces.append(self.taken("open", self.array(), 0, 0, quoted=True))
             elif here in " \t\r\n;|&()<>":
                 break
             elif here == "'":
@@ -167,6 +170,13 @@ class _Splitter:
             # An operator where a word is due
             self.skip(1)
         return tuple(pieces)
+
+    def array(self) -> int:
+        """Return the length of the list that a variable is given, from its opening bracket."""
+        self.at -= 1
+        length = self.balanced("(", ")") - 1
+        self.at += 1
+        return length
 
     def double(self, pieces: list[Piece]) -> None:
         while self.at < len(self.script):
@@ -207,24 +217,26 @@ class _Splitter:
         return Piece(kind, text[before : len(text) - after if after else len(text)], quoted=quoted)
 
     def balanced(self, opening: str, closing: str) -> int:
-        """Return the length up to the bracket that closes the one after the dollar, quotes counted as one piece."""
-        depth, position, quote = 0, self.at + 1, ""
+        """Return the length up to the bracket that closes the one after the dollar, whatever is quoted between them."""
+        position, inside = self.at + 1, [""]
         while position < len(self.script):
-            here = self.script[position]
-            if here == "\\":
+            here, within = self.script[position], inside[-1]
+            if here == "\\" and within != "'":
                 position += 1
-            elif quote:
-                quote = "" if here == quote else quote
-            elif here in "'\"":
-                quote = here
-            elif here == opening:
-                depth += 1
-            elif here == closing:
-                depth -= 1
-                if depth == 0:
+            elif (here == within and here in "'\"") or (here == closing and within == opening):
+                inside.pop()
+                if len(inside) == 1:
                     return position + 1 - self.at
+            elif within != "'" and self.opens(here, within, opening, position):
+                inside.append(here)
             position += 1
         return len(self.script) - self.at
+
+    def opens(self, here: str, within: str, opening: str, position: int) -> bool:
+        """Tell whether a character begins something that must end first."""
+        if within == '"':
+            return here == opening and self.script[position - 1] == "$"
+        return here in (opening, "'", '"')
 
     def braced(self, length: int, *, quoted: bool) -> Piece:
         whole = self.taken("open", length, 0, 0, quoted=quoted).text

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ec_closure.errors import BadInputError
-from ec_release.authority import shell
+from ec_release.authority import programs, shell, verbs
 from ec_release.authority.expressions import condition, resolve, values_of
 from ec_release.authority.runs import Step
 from ec_release.authority.scope import Scope, texts
@@ -92,6 +92,11 @@ class StepWalk:
                 for name, values in more.items():
                     into[name] = tuple(dict.fromkeys([*into.get(name, ()), *values]))
         self.found.append(replace(step, commands=tuple(dict.fromkeys(outcome.commands)), block=scalar.block))
+        for command in outcome.commands:
+            program = programs.unwrap(command.words)
+            if program.name == "ec-release":
+                for name, value in verbs.outputs_of(program.words[1:]).items():
+                    outcome.outputs[name] = tuple(dict.fromkeys([*outcome.outputs.get(name, ()), value]))
         if outcome.environment:
             self.scope = replace(self.scope, env={**self.scope.env, **outcome.environment})
         return dict(outcome.outputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ec_release.authority import image_tools
+from ec_release.authority import image_tools, verbs
 from ec_release.authority.acts import Act
 from ec_release.authority.shell import is_open
 from ec_release.authority.words import Words, operands, option
@@ -100,20 +100,6 @@ def _curl(words: Words) -> Iterator[Act]:
             yield Act("release", "curl", target=word)
 
 
-def _ec_release(words: Words) -> Iterator[Act]:
-    found = [word for word in words if not word.startswith("-")]
-    verb = found[0] if found else ""
-    if verb == "publish":
-        yield Act("release", "ec-release publish", target=" ".join(option(words, "--server", "--directory")))
-    elif verb == "push-images":
-        registry, space = option(words, "--registry"), option(words, "--namespace", "--ghcr-namespace")
-        yield Act("images", "ec-release push-images", target="/".join([*(registry or ["ghcr.io"]), *space]))
-    elif verb == "trust" and found[1:2] and found[1] in ("refresh", "apply", "withdraw", "min-version", "init"):
-        yield Act("metadata", f"ec-release trust {found[1]}")
-    elif is_open(verb):
-        yield Act("unclear", "ec-release", why=f"which verb {verb} is")
-
-
 def _tofu(name: str, words: Words, environment: dict[str, tuple[str, ...]]) -> Iterator[Act]:
     found = [word for word in words if not word.startswith("-")]
     if not {"apply", "plan", "import"} & set(found):
@@ -176,7 +162,7 @@ _TOOLS: dict[str, Callable[[Words], Iterator[Act]]] = {
     "glab": _always("release", "glab", "release"),
     "curl": _curl,
     "wget": _curl,
-    "ec-release": _ec_release,
+    "ec-release": verbs.acts_of,
     "nix": _nix,
     "helm": _always("image", "helm", "push"),
     "ko": _always("image", "ko", "build", "publish", "apply", "resolve"),

@@ -37,6 +37,7 @@ class Walk:
     own: str
     troubles: list[Trouble] = field(default_factory=list)
     documents: dict[str, Mapping | None] = field(default_factory=dict)
+    called: set[str] = field(default_factory=set)
 
     def workflows(self) -> list[WorkflowRun]:
         """Return what every workflow of the repository may do by itself."""
@@ -197,6 +198,7 @@ class Walk:
         if len(via) >= MAX_CALLS:
             self.trouble("RA902", place, f"calls are nested deeper than {MAX_CALLS}", via)
             return [], {}
+        self.called.add(target)
         document = self.document(target, (*via, place))
         if document is None:
             return [], {}

@@ -25,7 +25,7 @@ def judge(facts: Facts) -> Iterator[Finding]:
     for run in facts.runs:
         for trouble in run.troubles:
             yield finding(trouble.code, trouble.place, trouble.message, trouble.via)
-        if not run.events and not run.troubles:
+        if not run.events and not run.troubles and run.file not in facts.called:
             yield finding("RA909", Place(run.file, 1), "only others can start it")
     for path, why in facts.files.skipped.items():
         if path.startswith(_LOOKED_AT):
