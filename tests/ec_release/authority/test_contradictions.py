@@ -76,7 +76,7 @@ CASES = {
         "RA402",
         f"ghcr.io/somebody/runner-dashboard@{DIGEST}",
         f"ghcr.io/every-channel/runner-dashboard@{DIGEST}",
-        command("tofu -chdir=tofu/stacks/runner-dashboard apply -auto-approve -var 'image=WORD'"),
+        command("tofu -chdir=tofu/stacks/runner-dashboard apply -auto-approve -var image=WORD"),
     ),
     "assets go to a release from elsewhere": Case(
         "RA103", "upload", "download", command("gh release WORD v1 image.iso")

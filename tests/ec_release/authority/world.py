@@ -203,11 +203,11 @@ def plain(planted: Planted, word: str, other: str) -> dict[str, str]:
 
 
 def environment(planted: Planted, word: str, other: str) -> dict[str, str]:
-    """Put the word into a variable of the workflow, which a variable of the job is made of."""
+    """Put the word into a variable of the job, which is made of one of the workflow."""
     del other
-    jobs = job(
-        planted.steps("${{ env.WORD }}"), permissions=planted.permissions, extra='env:\n  WORD: "${{ env.OUTER }}"\n'
-    )
+    # A script finds it in its environment, an action is given it.
+    word_there = "${{ env.WORD }}" if "with:" in planted.steps("") else "$WORD"
+    jobs = job(planted.steps(word_there), permissions=planted.permissions, extra='env:\n  WORD: "${{ env.OUTER }}"\n')
     return {planted.file: workflow(jobs, planted.on).replace("jobs:\n", f"env:\n  OUTER: {word!r}\njobs:\n", 1)}
 
 

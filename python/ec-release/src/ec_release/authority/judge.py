@@ -23,12 +23,15 @@ def judge(facts: Facts) -> Judgement:
     for rule in (declared.judge, publications.judge, security.judge, contract.judge, documents.judge):
         findings += rule(facts)
     authorities = gates.evaluate(facts, findings)
+    # What was a proposal is in force already.
+    changed = any(one.canonical == facts.declared.dashboard.authority for one in facts.declared.proposal)
+    code = "RA602" if changed else "RA601"
     for authority in authorities:
         for gate in authority.gates:
             if authority.current and not gate.met:
                 first = next(part for part in gate.evidence if not part.met)
                 place = facts.declared_at("authority =")
-                findings.append(finding("RA601", place, f"{gate.gate}: {first.says} ({first.file}:{first.line})"))
+                findings.append(finding(code, place, f"{gate.gate}: {first.says} ({first.file}:{first.line})"))
     unique = sorted(dict.fromkeys(findings), key=lambda one: (one.severity, one.file, one.line, one.code, one.message))
     return Judgement(
         passed=not any(one.severity == "fail" for one in unique),
