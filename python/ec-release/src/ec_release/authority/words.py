@@ -20,23 +20,25 @@ _VALUES = {
     " --cert-dir --digestfile --format --sign-by --tls-verify",
     "skopeo": "--src-creds --dest-creds --creds --authfile --src-authfile --dest-authfile --digestfile --format"
     " -f --policy --registries.d --override-arch --override-os --override-variant --src-cert-dir"
-    " --dest-cert- dir --sign-by --tmpdir --retry-times --command-timeout --src-username --src-"
-    " password --dest-username --dest-password --src -s --dest -d --multi-arch --additional-tag"
-    " --dest-compress-format --image- parallel-copies",
+    " --dest-cert-dir --sign-by --tmpdir --retry-times --command-timeout --src-username --src-password"
+    " --dest-username --dest-password --src -s --dest -d --multi-arch --additional-tag"
+    " --dest-compress-format --image-parallel-copies",
     "crane": "--platform -t --tag -f --new_layer -b --base -o --output -l --label -e --env --user --workdir -a -m",
     "cosign": "--key --identity-token --certificate-identity --certificate-oidc-issuer --predicate --type"
-    " --output --output-signature --output-certificate --certificate-identity-regexp --certificate-"
-    " oidc-issuer- regexp --rekor-url --fulcio-url --annotations -a --certificate --certificate-chain"
-    " --oidc-issuer --registry-username --registry-password --certificate-github-workflow-name"
-    " --certificate-github-workflow-ref --certificate-github-workflow-repository --certificate-github-"
-    " workflow-sha --certificate-github-workflow-trigger --timeout -t --policy --signature --bundle"
-    " --trusted-root --output-file",
-    "trivy": "--exit-code --severity --format -f --output -o --timeout --ignorefile --input --scanners --vuln-"
-    " type --pkg-types --cache-dir --config -c --username --password --platform --image-src --db-"
-    " repository --template -t",
+    " --output --output-signature --output-certificate --certificate-identity-regexp"
+    " --certificate-oidc-issuer-regexp --rekor-url --fulcio-url --annotations -a --certificate"
+    " --certificate-chain --oidc-issuer --registry-username --registry-password"
+    " --certificate-github-workflow-name --certificate-github-workflow-ref"
+    " --certificate-github-workflow-repository --certificate-github-workflow-sha"
+    " --certificate-github-workflow-trigger --timeout -t --policy --signature --bundle --trusted-root"
+    " --output-file",
+    "trivy": "--exit-code --severity --format -f --output -o --timeout --ignorefile --input --scanners"
+    " --vuln-type --pkg-types --cache-dir --config -c --username --password --platform --image-src"
+    " --db-repository --template -t",
     "grype": "--fail-on -f --output -o --file --config -c --platform --scope -s",
-    "oras": "--username -u --password -p --config --artifact-type --annotation -a --annotation-file --export-"
-    " manifest --registry-config --to-registry-config --from-registry-config --format --concurrency",
+    "oras": "--username -u --password -p --config --artifact-type --annotation -a --annotation-file"
+    " --export-manifest --registry-config --to-registry-config --from-registry-config --format"
+    " --concurrency",
     "gh": "-R --repo -t --title -n --notes -F --notes-file --target --discussion-category --notes-start-tag",
 }
 

@@ -22,7 +22,6 @@ _PLACEHOLDERS = ("owner", "example", "<owner>", "your-org")
 _REFERENCE = re.compile(
     r"(?:docker://)?[A-Za-z0-9<][A-Za-z0-9.:<>_-]*(?:/[A-Za-z0-9._<>{}$-]+)+(?::[A-Za-z0-9._-]+)?(?:@\S+)?"
 )
-_DIGEST_RULE = re.compile(r"@sha256:")
 
 
 def judge(facts: Facts) -> Iterator[Finding]:
@@ -92,20 +91,38 @@ def kept(facts: Facts) -> Iterator[tuple[bool, str, Place]]:
     where = wrong_one or (right[0] if right else None)
     place = Place(where[0], where[1].line) if where else variable
     yield bool(right) and wrong_one is None, f"the stack hands var.{install.variable} to its module", place
-    rule = _rule(facts, install.stack, heading)
-    yield rule is not None, f"a validation of {install.variable} demands a digest", rule or variable
+    rule = _rule(facts, install.stack, install.variable)
+    yield rule is not None, f"a digest is demanded of {install.variable}", rule or variable
 
 
-def _rule(facts: Facts, stack: str, heading: str) -> Place | None:
-    """Return where the stack, or a module that it may call, demands a digest of the variable."""
-    modules = stack.partition("/")[0]
-    for file, document in facts.tofu.items():
-        inside = file.rpartition("/")[0] == stack or file.startswith(f"{modules}/modules/")
-        for one in document.attributes:
-            validates = one.blocks == (heading, "validation") and one.name == "condition"
-            if inside and not _is_test(file) and validates and _DIGEST_RULE.search(one.value):
+def _rule(facts: Facts, stack: str, variable: str) -> Place | None:
+    """Return where the stack, or a module beside it, demands a digest of the variable.
+
+    A validation of the variable does, or a precondition of what is made; each may look at a local value that does.
+    """
+    modules = f"{stack.partition('/')[0]}/modules/"
+    names = re.compile(rf"\bvar\.{re.escape(variable)}\b")
+    for directory in sorted({file.rpartition("/")[0] for file in facts.tofu if not _is_test(file)}):
+        if directory != stack and not directory.startswith(modules):
+            continue
+        attributes = [
+            (file, one)
+            for file, document in facts.tofu.items()
+            if file.rpartition("/")[0] == directory
+            for one in document.attributes
+        ]
+        values = {f"local.{one.name}": one.value for _, one in attributes if one.blocks == ("locals",)}
+        for file, one in attributes:
+            if one.name != "condition" or one.blocks[-1:] not in (("validation",), ("precondition",)):
+                continue
+            said = " ".join([one.value, *(text for name, text in values.items() if _word(name).search(one.value))])
+            if names.search(said) and "@sha256:" in said:
                 return Place(file, one.line)
     return None
+
+
+def _word(name: str) -> re.Pattern[str]:
+    return re.compile(rf"\b{re.escape(name)}\b")
 
 
 def _stack(facts: Facts) -> Iterator[Finding]:
