@@ -45,6 +45,9 @@ NEEDS = {
     "POST /enrolment/nodes": "operator enrol",
     "POST /nodes/{node}/approve": "operator enrol",
     "POST /nodes/{node}/retire": "operator enrol",
+    "GET /acknowledgements": "viewer read",
+    "POST /acknowledgements": "operator operate",
+    "POST /acknowledgements/{acknowledgement}/revoke": "operator operate",
     "GET /tokens": "admin tokens",
     "POST /tokens": "admin tokens",
     "POST /tokens/{token}/revoke": "admin tokens",
@@ -64,14 +67,17 @@ NEEDS = {
     "POST /api/v1/nodes": "operator enrol",
     "POST /api/v1/nodes/{node}/approve": "operator enrol",
     "POST /api/v1/nodes/{node}/retire": "operator enrol",
+    "GET /api/v1/acknowledgements": "viewer read",
+    "POST /api/v1/acknowledgements": "operator operate",
+    "POST /api/v1/acknowledgements/{acknowledgement}/revoke": "operator operate",
     "GET /api/v1/tokens": "admin tokens",
     "POST /api/v1/tokens": "admin tokens",
     "POST /api/v1/tokens/{token}/revoke": "admin tokens",
 }
 MAY = {
     "viewer": {"viewer read", "viewer metrics"},
-    "operator": {"viewer read", "viewer metrics", "operator enrol"},
-    "admin": {"viewer read", "viewer metrics", "operator enrol", "admin audit", "admin tokens"},
+    "operator": {"viewer read", "viewer metrics", "operator enrol", "operator operate"},
+    "admin": {"viewer read", "viewer metrics", "operator enrol", "operator operate", "admin audit", "admin tokens"},
 }
 REFUSED = (401, 403)
 

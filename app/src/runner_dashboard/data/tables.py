@@ -252,6 +252,23 @@ flows = Table(
     Index(None, "expires_at"),
 )
 
+# Who knows of which findings, and until when; an empty *node* or *path* is every one.
+acknowledgements = Table(
+    "acknowledgements",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("code"),
+    _text("node"),
+    _text("path"),
+    _text("owner"),
+    _text("reason"),
+    _text("made_by"),
+    _number("made_at"),
+    _number("expires_at"),
+    _maybe_number("revoked_at"),
+    Index(None, "code", "expires_at"),
+)
+
 signing_keys = Table(
     "signing_keys",
     METADATA,

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from sqlalchemy import func, select
 
 from runner_dashboard.data.tables import findings, nodes, reports
 from runner_dashboard.fleet import nodes as listing
+from runner_dashboard.fleet.acknowledging import covered
 from runner_dashboard.fleet.node import Suspicion, suspected
 from runner_dashboard.fleet.nodes import Filter, Node
 from runner_dashboard.fleet.releases import Release, adopted
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
 _FEW = 10
 _FINDINGS = 20
@@ -32,7 +33,10 @@ class OpenFinding(msgspec.Struct, frozen=True):
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    """Enrolled nodes by verdict (*none*: no report yet), those that are silent, what is open, what runs."""
+    """Enrolled nodes by verdict (*none*: no report yet), those that are silent, what is open, what runs.
+
+    *acknowledged* findings are counted and not listed.
+    """
 
     enrolled: int
     pending: int
@@ -41,12 +45,13 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     silent: int
     silent_nodes: list[Node]
     findings: list[OpenFinding]
+    acknowledged: int
     suspicions: list[Suspicion]
     releases: list[Release]
     newest_report: int
 
 
-def overview(connection: Connection, silent_before: int) -> Overview:
+def overview(connection: Connection, now: int, silent_before: int) -> Overview:
     """Return the state of the fleet. A node is silent that was last heard before *silent_before*."""
     states = dict(connection.execute(select(nodes.c.state, func.count()).group_by(nodes.c.state)).tuples().all())
     by_verdict = select(nodes.c.verdict, func.count()).where(nodes.c.state == "enrolled").group_by(nodes.c.verdict)
@@ -61,16 +66,17 @@ def overview(connection: Connection, silent_before: int) -> Overview:
         verdicts={word or "none": verdicts.get(word, 0) for word in ("passed", "failed", "undecided", "")},
         silent=quiet.total,
         silent_nodes=quiet.nodes,
-        findings=_open(connection),
+        findings=_open(connection, now),
+        acknowledged=_acknowledged(connection, now),
         suspicions=suspected(connection),
         releases=adopted(connection, silent_before),
         newest_report=connection.scalar(select(func.max(reports.c.received))) or 0,
     )
 
 
-def _open(connection: Connection) -> list[OpenFinding]:
+def _open(connection: Connection, now: int) -> list[OpenFinding]:
     query = (
-        select(
+        _current(
             findings.c.code,
             findings.c.severity,
             func.count(nodes.c.id.distinct()).label("nodes"),
@@ -78,12 +84,24 @@ def _open(connection: Connection) -> list[OpenFinding]:
             func.max(reports.c.received).label("last"),
             func.min(findings.c.message).label("message"),
         )
-        .select_from(nodes.join(reports, nodes.c.current_report == reports.c.id).join(findings))
-        # Of the nodes on which nothing is wrong, no row is looked at.
-        .where(nodes.c.state == "enrolled", nodes.c.fails + nodes.c.warns > 0, findings.c.severity != "info")
+        .where(~covered(now))
         .group_by(findings.c.code, findings.c.severity)
         .order_by(func.max(reports.c.received).desc(), findings.c.severity, findings.c.code)
         .limit(_FINDINGS)
     )
     names = OpenFinding.__struct_fields__
     return [OpenFinding(**{name: getattr(row, name) for name in names}) for row in connection.execute(query)]
+
+
+def _acknowledged(connection: Connection, now: int) -> int:
+    return connection.scalar(_current(func.count()).where(covered(now))) or 0
+
+
+def _current(*columns: Any) -> Select[Any]:
+    """Select from what fails or warns in newest reports."""
+    return (
+        select(*columns)
+        .select_from(nodes.join(reports, nodes.c.current_report == reports.c.id).join(findings))
+        # Of the nodes on which nothing is wrong, no row is looked at.
+        .where(nodes.c.state == "enrolled", nodes.c.fails + nodes.c.warns > 0, findings.c.severity != "info")
+    )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Literal
 
-Scope = Literal["read", "audit", "metrics", "enrol", "tokens"]
-SCOPES: Final[tuple[Scope, ...]] = ("read", "audit", "metrics", "enrol", "tokens")
+Scope = Literal["read", "audit", "metrics", "enrol", "operate", "tokens"]
+SCOPES: Final[tuple[Scope, ...]] = ("read", "audit", "metrics", "enrol", "operate", "tokens")
 
 
 class Role(IntEnum):
@@ -37,7 +37,7 @@ PEOPLE: Final = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
 
 GRANTS: Final[dict[Role, frozenset[Scope]]] = {
     Role.VIEWER: frozenset({"read", "metrics"}),
-    Role.OPERATOR: frozenset({"read", "metrics", "enrol"}),
+    Role.OPERATOR: frozenset({"read", "metrics", "enrol", "operate"}),
     Role.ADMIN: frozenset(SCOPES),
 }
 """The scopes that a role may have at most."""

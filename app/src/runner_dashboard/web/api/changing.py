@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from runner_dashboard.fleet import enrolment
+from runner_dashboard.fleet import acknowledging, enrolment
 from runner_dashboard.identity import tokens
 from runner_dashboard.identity.roles import Role, Scope
 from runner_dashboard.web import respond
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _DAY = 86_400
 _CREATED = 201
 _MAX_DAYS = 3650
+_MAX_ACKNOWLEDGED = 365
 Name = Annotated[str, msgspec.Meta(max_length=200)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=_MAX_DAYS)]
 
@@ -46,6 +47,17 @@ class Approval(Body, frozen=True, kw_only=True):
     """A node that waits may report, and is called *name*, or as it says itself."""
 
     name: Name = ""
+
+
+class NewAcknowledgement(Body, frozen=True, kw_only=True):
+    """*owner* knows of findings *code*, for *days*: on one *node* and for one *path*, or on all and for all."""
+
+    code: Annotated[str, msgspec.Meta(max_length=20)]
+    owner: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    days: Annotated[int, msgspec.Meta(ge=1, le=_MAX_ACKNOWLEDGED)] = 14
+    node: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    path: Annotated[str, msgspec.Meta(max_length=4096)] = ""
 
 
 class Nothing(Body, frozen=True, kw_only=True):
@@ -171,6 +183,24 @@ def retire(call: Call) -> Changed:
     return Changed(node)
 
 
+def acknowledge(call: Call, wanted: NewAcknowledgement) -> Changed:
+    """Acknowledge findings. Raises `MalformedError` or `NotFoundError`."""
+    made = call.services.database.write(
+        lambda connection: acknowledging.create(
+            connection, call.now, code=wanted.code, node=wanted.node, path=wanted.path, owner=wanted.owner,
+            reason=wanted.reason, lifetime=wanted.days * _DAY, by=call.actor,
+        )
+    )  # fmt: skip
+    return Changed(made)
+
+
+def unacknowledge(call: Call) -> Changed:
+    """End an acknowledgement. Raises `NotFoundError` or `ConflictError`."""
+    one = call.params["acknowledgement"]
+    call.services.database.write(lambda connection: acknowledging.revoke(connection, call.now, one, by=call.actor))
+    return Changed(one)
+
+
 def make_token(call: Call, wanted: NewToken) -> Shown:
     """Make an API token. Raises `MalformedError`."""
     made = call.services.database.write(
@@ -195,7 +225,9 @@ def revoke_token(call: Call) -> Changed:
 
 
 # While there is one thread: see `runner_dashboard.ingest.accept`.
-_WORKED_OUT = tuple(msgspec.json.Decoder(kind) for kind in (NewTicket, NewNode, Approval, Nothing, NewToken))
+_WORKED_OUT = tuple(
+    msgspec.json.Decoder(kind) for kind in (NewTicket, NewNode, Approval, NewAcknowledgement, Nothing, NewToken)
+)
 
 
 def _with(kind: Any, change: Any, status: int = 200) -> Any:
@@ -227,6 +259,11 @@ ROUTES = (
          "Let a node report that waits.", body=Approval, answer=Changed),
     Spec("POST", "/api/v1/nodes/{node}/retire", _without(retire), Role.OPERATOR, "enrol", "api",
          "Refuse a node's reports from now on; what it reported is kept.", body=Nothing, answer=Changed),
+    Spec("POST", "/api/v1/acknowledgements", _with(NewAcknowledgement, acknowledge, _CREATED), Role.OPERATOR, "operate",
+         "api", "Say that findings are known, to whom, and until when; no verdict changes.", body=NewAcknowledgement,
+         answer=Changed, status=_CREATED),
+    Spec("POST", "/api/v1/acknowledgements/{acknowledgement}/revoke", _without(unacknowledge), Role.OPERATOR, "operate",
+         "api", "End an acknowledgement before its time.", body=Nothing, answer=Changed),
     Spec("GET", "/api/v1/tokens", lambda call: respond.json(token_list(call)), Role.ADMIN, "tokens", "api",
          "API tokens, without their secrets.", answer=TokenList),
     Spec("POST", "/api/v1/tokens", _with(NewToken, make_token, _CREATED), Role.ADMIN, "tokens", "api",

@@ -8,8 +8,9 @@ import msgspec
 from starlette.responses import Response
 
 from runner_dashboard import audit
-from runner_dashboard.fleet import node, nodes, outliers, releases
+from runner_dashboard.fleet import acknowledging, node, nodes, outliers, releases
 from runner_dashboard.fleet import overview as glance
+from runner_dashboard.fleet.acknowledging import Acknowledgement
 from runner_dashboard.fleet.node import Details, Timeline
 from runner_dashboard.fleet.nodes import MAX_PAGE, SORTS, STATES, VERDICTS, Filter, Node, NodePage
 from runner_dashboard.fleet.outliers import Outliers
@@ -32,6 +33,12 @@ class ReleaseList(msgspec.Struct, frozen=True):
     """Releases that nodes run, newest first."""
 
     releases: list[Release]
+
+
+class AcknowledgementList(msgspec.Struct, frozen=True):
+    """Acknowledgements, newest first, also those that have ended."""
+
+    acknowledgements: list[Acknowledgement]
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +107,7 @@ def node_timeline(call: Call) -> Timeline:
 def fleet_overview(call: Call) -> Overview:
     """Return the fleet at a glance."""
     with call.services.database.read() as connection:
-        return glance.overview(connection, silent_before(call))
+        return glance.overview(connection, call.now, silent_before(call))
 
 
 def release_list(call: Call) -> ReleaseList:
@@ -119,6 +126,12 @@ def report_details(call: Call) -> Details:
     """Return the report that the address names. Raises `NotFoundError`."""
     with call.services.database.read() as connection:
         return node.details(connection, call.params["digest"])
+
+
+def acknowledgement_list(call: Call) -> AcknowledgementList:
+    """Return who knows of which findings."""
+    with call.services.database.read() as connection:
+        return AcknowledgementList(acknowledging.listed(connection))
 
 
 def audit_page(call: Call) -> AuditPage:
@@ -176,6 +189,8 @@ ROUTES = (
          "Releases that nodes run.", answer=ReleaseList),
     Spec("GET", "/api/v1/outliers", lambda call: respond.json(outlier_list(call)), Role.VIEWER, "read", "api",
          "Nodes of one release on which one path has other bytes.", answer=Outliers),
+    Spec("GET", "/api/v1/acknowledgements", lambda call: respond.json(acknowledgement_list(call)), Role.VIEWER, "read",
+         "api", "Who knows of which findings, and until when.", answer=AcknowledgementList),
     Spec("GET", "/api/v1/audit", lambda call: respond.json(audit_page(call)), Role.ADMIN, "audit", "api",
          "Changes and refusals, newest first.", answer=AuditPage, query=_BEFORE),
     Spec("GET", "/api/v1/openapi.json", description, Role.VIEWER, "read", "api", "This description."),

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ec_closure.findings import KINDS
 from runner_dashboard.fleet import enrolment as deciding
 from runner_dashboard.identity.roles import GRANTS, PEOPLE, SCOPES, Role
 from runner_dashboard.refusals import MalformedError
 from runner_dashboard.web import respond
 from runner_dashboard.web.api import changing as api
-from runner_dashboard.web.api.changing import Approval, NewNode, NewTicket, NewToken
-from runner_dashboard.web.spec import Spec
+from runner_dashboard.web.api import reading
+from runner_dashboard.web.api.changing import Approval, NewAcknowledgement, NewNode, NewTicket, NewToken
+from runner_dashboard.web.spec import Query, Spec
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -57,6 +59,27 @@ def retire(call: Call) -> Response:
     return respond.seen(f"/nodes/{api.retire(call).id}")
 
 
+def acknowledgements(call: Call) -> Response:
+    """Show who knows of which findings, and take more."""
+    given = {name: call.query.get(name, "") for name in ("code", "node", "path")}
+    return respond.page(
+        call, "acknowledgements.html", found=reading.acknowledgement_list(call).acknowledgements, given=given,
+        kinds=KINDS, may_decide=call.who is not None and call.who.may(Role.OPERATOR, "operate"),
+    )  # fmt: skip
+
+
+def acknowledge(call: Call) -> Response:
+    """Acknowledge findings."""
+    api.acknowledge(call, _filled(call, NewAcknowledgement))
+    return respond.seen("/acknowledgements")
+
+
+def unacknowledge(call: Call) -> Response:
+    """End an acknowledgement."""
+    api.unacknowledge(call)
+    return respond.seen("/acknowledgements")
+
+
 def tokens(call: Call, made: Shown | None = None) -> Response:
     """Show API tokens."""
     grants = {role.word: [scope for scope in SCOPES if scope in GRANTS[role]] for role in PEOPLE}
@@ -91,6 +114,11 @@ ROUTES = (
     Spec("POST", "/enrolment/nodes", enrol, Role.OPERATOR, "enrol", "form", "Enrol a node by its key."),
     Spec("POST", "/nodes/{node}/approve", approve, Role.OPERATOR, "enrol", "form", "Let a node report that waits."),
     Spec("POST", "/nodes/{node}/retire", retire, Role.OPERATOR, "enrol", "form", "Refuse a node's reports."),
+    Spec("GET", "/acknowledgements", acknowledgements, Role.VIEWER, "read", "page", "Who knows of which findings.",
+         query=(Query("code", "Of a finding."), Query("node", "Of a node."), Query("path", "Of a store path."))),
+    Spec("POST", "/acknowledgements", acknowledge, Role.OPERATOR, "operate", "form", "Acknowledge findings."),
+    Spec("POST", "/acknowledgements/{acknowledgement}/revoke", unacknowledge, Role.OPERATOR, "operate", "form",
+         "End an acknowledgement."),
     Spec("GET", "/tokens", tokens, Role.ADMIN, "tokens", "page", "API tokens."),
     Spec("POST", "/tokens", make_token, Role.ADMIN, "tokens", "form", "Make an API token."),
     Spec("POST", "/tokens/{token}/revoke", revoke_token, Role.ADMIN, "tokens", "form", "Revoke an API token."),
