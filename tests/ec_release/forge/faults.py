@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,28 +11,35 @@ if TYPE_CHECKING:
 
     from tests.ec_release.forge.server import Exchange
 
-Action = "Callable[[Exchange], None]"
-
 
 @dataclass
 class Fault:
-    """Befalls requests of *method* whose path matches *path*, after *skip* of them and for *times* of them."""
+    """Befalls requests of *method* whose path matches *path*, after *skip* of them and for *times* of them.
+
+    With *each_once* it befalls every one of them (the first time that it is made) instead.
+    """
 
     method: str
     path: re.Pattern[str]
     action: Callable[[Exchange], None]
     skip: int = 0
     times: int = 1
+    each_once: bool = False
+    befallen: set[tuple[str, str]] = field(default_factory=set)
 
     def befalls(self, method: str, target: str) -> bool:
         """Tell whether it befalls this request, and count it."""
-        if self.times <= 0 or not re.fullmatch(self.method, method) or not self.path.search(target):
+        if not re.fullmatch(self.method, method) or not self.path.search(target):
             return False
+        if self.each_once:
+            new = (method, target) not in self.befallen
+            self.befallen.add((method, target))
+            return new
         if self.skip > 0:
             self.skip -= 1
             return False
         self.times -= 1
-        return True
+        return self.times >= 0
 
 
 def status(code: int, message: str = "", headers: Mapping[str, str] | None = None) -> Callable[[Exchange], None]:
@@ -69,7 +76,7 @@ def cut_request(after: int) -> Callable[[Exchange], None]:
     """Break the connection when *after* bytes of the request's body were read."""
 
     def act(exchange: Exchange) -> None:
-        exchange.rfile.read(after)
+        exchange.rfile.read(min(after, int(exchange.headers.get("content-length", 0))))
         exchange.hang_up()
 
     return act

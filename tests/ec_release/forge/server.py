@@ -52,11 +52,9 @@ class Forge(http.server.ThreadingHTTPServer):
         self.private = False
         self.disk_is_full = False
 
-    def plan(
-        self, method: str, path: str, action: Callable[[Exchange], None], *, skip: int = 0, times: int = 1
-    ) -> None:
-        """Plan a fault."""
-        self.faults.append(Fault(method, re.compile(path), action, skip, times))
+    def plan(self, method: str, path: str, action: Callable[[Exchange], None], **when: Any) -> None:
+        """Plan a fault; *when* says which of the requests that match it befalls."""
+        self.faults.append(Fault(method, re.compile(path), action, **when))
 
     def requests(self, method: str, path: str) -> list[str]:
         """Return the targets of requests so far that match."""
@@ -77,7 +75,7 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         super().setup()
         self.cut_after: int | None = None
         self.keep: int | None = None
-        self.silent = self.flip = False
+        self.silent = self.flip = self.body_read = False
         self.copies = 1
         self.operation: Operation | None = None
 
@@ -125,7 +123,8 @@ class Exchange(http.server.BaseHTTPRequestHandler):
 
     def drain(self) -> None:
         """Read the rest of the request."""
-        left = int(self.headers.get("content-length", 0))
+        left = 0 if self.body_read else int(self.headers.get("content-length", 0))
+        self.body_read = True
         while left and (chunk := self.rfile.read(min(left, _CHUNK))):
             left -= len(chunk)
 
@@ -193,6 +192,7 @@ class Exchange(http.server.BaseHTTPRequestHandler):
                 self._create_attachment(operation)
             else:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                self.body_read = True
                 value = json.loads(body) if body else None
                 self.server.contract.body(operation, value)
                 with self.server.state.lock:

@@ -110,7 +110,7 @@ class State:
             "browser_download_url": "/".join(
                 (self.base, "releases/download", quote(release["tag_name"]), quote(asset["name"]))
             ),
-            "type": "attachment",
+            "type": asset.get("type", "attachment"),
         }
 
     def release_json(self, release: dict[str, Any]) -> dict[str, Any]:

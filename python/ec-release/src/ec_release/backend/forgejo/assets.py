@@ -61,38 +61,36 @@ class ReleaseAssets:
     def add(self, name: str, length: int, chunks: Callable[[], Iterator[bytes]]) -> Attachment:
         """Upload an asset of a name that is not taken, and return it.
 
-        When an answer is lost, the release is looked at: what arrived whole is kept, what arrived in part is deleted
-        and sent again. Also raises `AssetError` when *chunks* does not give *length* bytes.
+        After each attempt the release is looked at, because an answer may be lost and a proxy may send twice: what
+        arrived whole is kept once, what arrived in part is deleted and sent again. Also raises `AssetError` when
+        *chunks* does not give *length* bytes.
         """
         before = {asset.id for asset in self.all()}
         form = Form(name, length, chunks)
 
         def send() -> Attachment:
+            kept = length
             try:
-                sent = self.api.send_asset(self.release, form)
+                kept = self.api.send_asset(self.release, form).size
             except TemporaryError:
                 arrived = self._arrived(name, length, before)
                 if arrived is None:
                     raise
                 return arrived
-            return self._whole(sent, length)
+            arrived = self._arrived(name, length, before)
+            if arrived is None:
+                error = BackendError(
+                    f"the server kept {kept} bytes of {length}",
+                    place=f"{self.title}/{name}",
+                    hint="a proxy in between may cut uploads; what was kept is deleted again",
+                )
+                raise TemporaryError(error)
+            return arrived
 
         return self.api.http.trying(send)
 
-    def _whole(self, sent: Attachment, length: int) -> Attachment:
-        if sent.size == length:
-            return sent
-        self.delete(sent)
-        raise TemporaryError(
-            BackendError(
-                f"the server kept {sent.size} bytes of {length}",
-                place=f"{self.title}/{sent.name}",
-                hint="a proxy in between may cut uploads; it was deleted again",
-            )
-        )
-
     def _arrived(self, name: str, length: int, before: set[int]) -> Attachment | None:
-        """Return the asset that arrived although its answer was lost; delete what arrived in part or twice."""
+        """Return the asset that arrived whole, None when there is none; delete what arrived in part, or again."""
         new = [asset for asset in self.all() if asset.name == name and asset.id not in before]
         whole = [asset for asset in new if asset.size == length][:1]
         for asset in new:

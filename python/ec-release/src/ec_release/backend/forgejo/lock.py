@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ec_release.backend.forgejo.holder import Holder
-from ec_release.errors import BackendError
+from ec_release.errors import AccessError, BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,6 +101,9 @@ class Lock:
         try:
             self._renewed = now
             self._asset = self._trust.api.rename_asset(self._trust.release, self._asset.id, self._name())
+        except AccessError:
+            self.confirm()
+            raise
         finally:
             self._busy = False
 
