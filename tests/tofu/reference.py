@@ -1,6 +1,7 @@
 """`python -m tests.tofu.reference`: writes what in `tofu/` follows from something else.
 
     tofu/modules/runner-dashboard/settings.tf     from the keys of dashboard.toml that the application has
+    tofu/modules/runner-dashboard/alerts.yaml     from the application's alert rules
     tofu/stacks/runner-dashboard/{main,variables}.tf    from the module's variables
     the tables of the READMEs                     from variables and outputs
 
@@ -18,6 +19,7 @@ import hcl2
 import msgspec
 
 from runner_dashboard.config import Config
+from runner_dashboard.ops.monitoring import alerts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -193,7 +195,7 @@ def text_of(directory: Path, pattern: str) -> str:
 
 def written() -> dict[Path, str]:
     """Return every file that follows from something else, by its path below `tofu/`."""
-    found = {MODULE / "settings.tf": settings()}
+    found = {MODULE / "settings.tf": settings(), MODULE / "alerts.yaml": alerts.render()}
     variables = (ROOT / MODULE / "variables.tf").read_text() + "\n" + found[MODULE / "settings.tf"]
     found |= stack(declared(variables))
     module = {"variables": variables, "outputs": text_of(MODULE, "outputs.tf")}

@@ -132,12 +132,15 @@ def test_services_and_policies_select_the_pod(most: dict[str, Any]) -> None:
     (stateful_set,) = resources(most)["kubernetes_stateful_set_v1"]
     labels = stateful_set["spec"][0]["template"][0]["metadata"][0]["labels"]
     found = resources(most)
+    (monitor,) = [
+        one["manifest"] for one in found["kubernetes_manifest"] if one["manifest"]["kind"] == "ServiceMonitor"
+    ]
     selectors = [
         stateful_set["spec"][0]["selector"][0]["match_labels"],
         found["kubernetes_service_v1"][0]["spec"][0]["selector"],
         found["kubernetes_network_policy_v1"][0]["spec"][0]["pod_selector"][0]["match_labels"],
         found["kubernetes_pod_disruption_budget_v1"][0]["spec"][0]["selector"][0]["match_labels"],
-        found["kubernetes_manifest"][0]["manifest"]["spec"]["selector"]["matchLabels"],
+        monitor["spec"]["selector"]["matchLabels"],
     ]
 
     assert len({json.dumps(selector, sort_keys=True) for selector in selectors}) == 1
@@ -180,6 +183,38 @@ def test_what_is_given_is_what_the_application_reads(tofu: Tofu) -> None:
     assert (found.server.grace, found.database.migrate, found.fleet.silent_after, found.log.level) == (
         45, False, 3600, "debug",
     )  # fmt: skip
+
+
+def test_people_can_sign_in_elsewhere(tofu: Tofu) -> None:
+    """Lists, addresses and the file of a second secret: the application sees no contradiction."""
+    plan = tofu.planned(
+        settings={
+            "sign_in": {
+                "kind": "oidc",
+                "issuer": "https://forge.example.org",
+                "client_id": "x",
+                "admins": ["ada", 'o"n'],
+            },
+            "proxy": {"networks": ["192.0.2.0/24"]},
+        },
+        secret_files={
+            "identity.bootstrap_token_file": {"name": "dashboard-bootstrap"},
+            "sign_in.client_secret_file": {"name": "dashboard-oidc", "key": "secret"},
+        },
+        allowed_servers=[{"cidr": "198.51.100.7/32", "ports": [443]}],
+    )
+
+    found = configuration(plan)
+    assert found.remarks() == []
+    assert found.sign_in.admins == ("ada", 'o"n')
+    assert found.sign_in.scopes == Config().sign_in.scopes
+    assert found.proxy.networks == ("192.0.2.0/24",)
+    (mount,) = [mount for mount in pod(plan)["container"][0]["volume_mount"] if mount["name"] == "secrets"]
+    assert found.sign_in.client_secret_file == f"{mount['mount_path']}/sign_in.client_secret_file"
+    (secrets,) = [volume for volume in pod(plan)["volume"] if volume["name"] == "secrets"]
+    assert ["dashboard-bootstrap", "dashboard-oidc"] == [
+        source["secret"][0]["name"] for source in secrets["projected"][0]["sources"]
+    ]
 
 
 def test_text_that_is_meant_to_break_out_stays_text(tofu: Tofu) -> None:

@@ -24,3 +24,18 @@ resource "kubernetes_manifest" "service_monitor" {
     }
   }
 }
+
+resource "kubernetes_manifest" "rules" {
+  count = try(var.metrics.rules, false) ? 1 : 0
+
+  manifest = {
+    apiVersion = "monitoring.coreos.com/v1"
+    kind       = "PrometheusRule"
+    metadata = {
+      name      = var.name
+      namespace = local.namespace
+      labels    = merge(local.labels, var.metrics.labels)
+    }
+    spec = yamldecode(file("${path.module}/alerts.yaml"))
+  }
+}

@@ -21,6 +21,26 @@ variable "settings" {
     identity = optional(object({
       session_lifetime = optional(number)
     }), {})
+    sign_in = optional(object({
+      kind         = optional(string)
+      name         = optional(string)
+      issuer       = optional(string)
+      client_id    = optional(string)
+      login_claim  = optional(string)
+      groups_claim = optional(string)
+      scopes       = optional(list(string))
+      admins       = optional(list(string))
+      operators    = optional(list(string))
+      viewers      = optional(list(string))
+    }), {})
+    proxy = optional(object({
+      networks      = optional(list(string))
+      user_header   = optional(string)
+      groups_header = optional(string)
+      admins        = optional(list(string))
+      operators     = optional(list(string))
+      viewers       = optional(list(string))
+    }), {})
     fleet = optional(object({
       silent_after = optional(number)
     }), {})
@@ -37,5 +57,6 @@ locals {
   # What names a file with a secret.
   secret_keys = [
     "identity.bootstrap_token_file",
+    "sign_in.client_secret_file",
   ]
 }

@@ -192,13 +192,14 @@ variable "allowed_servers" {
 }
 
 variable "metrics" {
-  description = "For the Prometheus operator: a ServiceMonitor, and a way in for Prometheus. `token_secret` names a secret, in the dashboard's namespace, with a token of the scope `metrics`. `null`: none. The cluster must know ServiceMonitors when it is planned."
+  description = "For the Prometheus operator: a ServiceMonitor, alert rules (`rules`) and a way in for Prometheus. `token_secret` names a secret, in the dashboard's namespace, with a token of the scope `metrics`. `null`: none. The cluster must know both kinds when it is planned."
   type = object({
     namespace    = string
     pod_labels   = optional(map(string), {})
     token_secret = object({ name = string, key = optional(string, "token") })
     labels       = optional(map(string), {})
     interval     = optional(string, "60s")
+    rules        = optional(bool, true)
   })
   default = null
 

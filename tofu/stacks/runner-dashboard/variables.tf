@@ -147,13 +147,14 @@ variable "allowed_servers" {
 }
 
 variable "metrics" {
-  description = "For the Prometheus operator: a ServiceMonitor, and a way in for Prometheus. `token_secret` names a secret, in the dashboard's namespace, with a token of the scope `metrics`. `null`: none. The cluster must know ServiceMonitors when it is planned."
+  description = "For the Prometheus operator: a ServiceMonitor, alert rules (`rules`) and a way in for Prometheus. `token_secret` names a secret, in the dashboard's namespace, with a token of the scope `metrics`. `null`: none. The cluster must know both kinds when it is planned."
   type = object({
     namespace    = string
     pod_labels   = optional(map(string), {})
     token_secret = object({ name = string, key = optional(string, "token") })
     labels       = optional(map(string), {})
     interval     = optional(string, "60s")
+    rules        = optional(bool, true)
   })
   default = null
 }
@@ -210,6 +211,26 @@ variable "settings" {
     }), {})
     identity = optional(object({
       session_lifetime = optional(number)
+    }), {})
+    sign_in = optional(object({
+      kind         = optional(string)
+      name         = optional(string)
+      issuer       = optional(string)
+      client_id    = optional(string)
+      login_claim  = optional(string)
+      groups_claim = optional(string)
+      scopes       = optional(list(string))
+      admins       = optional(list(string))
+      operators    = optional(list(string))
+      viewers      = optional(list(string))
+    }), {})
+    proxy = optional(object({
+      networks      = optional(list(string))
+      user_header   = optional(string)
+      groups_header = optional(string)
+      admins        = optional(list(string))
+      operators     = optional(list(string))
+      viewers       = optional(list(string))
     }), {})
     fleet = optional(object({
       silent_after = optional(number)

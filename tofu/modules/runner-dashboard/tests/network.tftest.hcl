@@ -121,8 +121,24 @@ run "prometheus_comes_in_with_a_token" {
     error_message = "it has no token"
   }
   assert {
+    condition     = length(kubernetes_manifest.rules[0].manifest.spec.groups) == 2
+    error_message = "there are no alerts"
+  }
+  assert {
     condition     = kubernetes_manifest.service_monitor[0].manifest.metadata.labels.release == "prometheus"
     error_message = "the operator does not find the monitor"
+  }
+}
+
+run "alerts_can_be_somebody_elses" {
+  command = plan
+  variables {
+    metrics = { namespace = "monitoring", token_secret = { name = "dashboard-metrics" }, rules = false }
+  }
+
+  assert {
+    condition     = length(kubernetes_manifest.rules) == 0 && length(kubernetes_manifest.service_monitor) == 1
+    error_message = "rules come that were not asked for"
   }
 }
 
