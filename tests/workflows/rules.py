@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.workflows.command import Command, NotSimpleError, commands
 from tests.workflows.documents import ROOT, Document
+from tests.workflows.references import dangling, wrong_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,7 @@ PROGRAMS = {
 INTERPRETERS = re.compile(r"(ba|da|z|k|c|)sh|python[\d.]*|perl|ruby|node|awk|gawk|sed|env|xargs|eval|ssh|make|just")
 NIX_COMMANDS = {"build", "develop", "flake", "run"}
 NIX_CODE = {"--expr", "-E", "--apply", "--impure", "--argstr", "--arg"}
+NOT_THE_MIRROR = "github.server_url != 'https://codeberg.org'"
 READ_ONLY = ({}, {"contents": "read"})
 DANGEROUS_EVENTS = {"pull_request_target", "workflow_run", "issue_comment"}
 USES = re.compile(r"^\s*(?:- )?uses:\s*(?P<what>\S+)(?:\s+# (?P<comment>.*))?$", re.MULTILINE)
@@ -108,6 +110,15 @@ def without_end(document: Document) -> Iterator[str]:
     # A called workflow runs within its caller's group; one of its own, of the same name, would wait for itself.
     if document.events != {"workflow_call"} and "concurrency" not in document.data:
         yield f"{document.name}: no concurrency"
+
+
+def on_the_mirror(document: Document) -> Iterator[str]:
+    """Yield jobs that Codeberg would run, too: it has a mirror, which distributes and makes nothing."""
+    if not document.forgejo or document.events == {"workflow_call"}:
+        return
+    for name, job in document.jobs.items():
+        if NOT_THE_MIRROR not in str(job.get("if", "")):
+            yield f"{document.name}: jobs.{name} is not kept from the mirror: if: {NOT_THE_MIRROR}"
 
 
 def dangerous_events(document: Document) -> Iterator[str]:
@@ -210,8 +221,11 @@ RULES = (
     too_many_rights,
     kept_credentials,
     without_end,
+    on_the_mirror,
     dangerous_events,
     interpolated,
     not_simple,
     scripts_missing,
+    dangling,
+    wrong_calls,
 )

@@ -111,6 +111,66 @@ def test_what_breaks_a_rule_is_found(planted: Callable[..., Document], rule: Any
     assert list(rule(planted(GOOD.replace(good, bad)))) != []
 
 
+CALLS = """
+on: {workflow_call: {inputs: {one: {type: string}}}}
+permissions: {}
+jobs:
+  a:
+    runs-on: ubuntu-24.04
+    timeout-minutes: 5
+    permissions: {contents: read}
+    outputs: {said: "${{ steps.s.outputs.x }}"}
+    steps:
+      - {id: s, run: ./dev check}
+      - {if: steps.s.outcome == 'success', run: ./dev check, env: {X: "${{ inputs.one }}"}}
+  b:
+    needs: [a]
+    uses: ./.github/workflows/container.yml
+    permissions: {contents: read, packages: write, id-token: write, security-events: write}
+    with: {class: "${{ needs.a.outputs.said }}"}
+  c:
+    needs: b
+    runs-on: ubuntu-24.04
+    timeout-minutes: 5
+    permissions: {}
+    steps:
+      - {run: ./dev check, env: {X: "${{ needs.b.outputs.reference }}"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "good", "bad"),
+    [
+        (rules.dangling, "steps.s.outputs", "steps.t.outputs"),
+        (rules.dangling, "steps.s.outcome", "steps.t.outcome"),
+        (rules.dangling, "{id: s, run", "{id: t, run"),
+        (rules.dangling, "inputs.one", "inputs.two"),
+        (rules.dangling, "needs: [a]", "needs: []"),
+        (rules.dangling, "needs: [a]", "needs: [a, d]"),
+        (rules.dangling, "outputs.said", "outputs.told"),
+        (rules.dangling, "outputs.reference", "outputs.tag"),
+        (rules.wrong_calls, "class:", "kind:"),
+        (rules.wrong_calls, "with: {class", "env: {class"),
+        (rules.wrong_calls, ", id-token: write", ""),
+        (rules.wrong_calls, "packages: write", "packages: read"),
+    ],
+)
+def test_what_refers_to_nothing_is_found(planted: Callable[..., Document], rule: Any, good: str, bad: str) -> None:
+    """Steps and jobs that are not there or come later, outputs and inputs that nobody declared, missing rights."""
+    assert good in CALLS
+    assert list(rule(planted(CALLS))) == []
+    assert list(rule(planted(CALLS.replace(good, bad)))) != []
+
+
+def test_a_job_that_the_mirror_would_run_is_found(planted: Callable[..., Document]) -> None:
+    """On Forgejo, that is; GitHub is not mirrored."""
+    guarded = GOOD.replace("    runs-on", f"    if: {rules.NOT_THE_MIRROR}\n    runs-on")
+
+    assert list(rules.on_the_mirror(planted(GOOD))) == []
+    assert list(rules.on_the_mirror(planted(GOOD, forge=".forgejo"))) != []
+    assert list(rules.on_the_mirror(planted(guarded, forge=".forgejo"))) == []
+
+
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
 def test_what_is_good_passes_every_rule(planted: Callable[..., Document], rule: Any) -> None:
     """No rule asks for what another forbids."""
