@@ -217,15 +217,19 @@ def test_other_programs_are_not_ours() -> None:
 
 
 def test_what_updates_actions_updates_their_pins() -> None:
-    """Renovate finds every entry of the one place that holds them, as it finds every `uses:`."""
+    """Renovate finds every entry of the one place that holds them, but for our own, which move with our commits."""
     renovate = json.loads((ROOT / ".github" / "renovate.json").read_text())
-    (manager,) = renovate["customManagers"]
-    (pattern,) = manager["matchStrings"]
-    (file,) = manager["managerFilePatterns"]
-    found = re.findall(pattern.replace("(?<", "(?P<"), (ROOT / "tests" / "workflows" / "pins.toml").read_text())
+    text = (ROOT / "tests" / "workflows" / "pins.toml").read_text()
+    found = []
+    for manager in renovate["customManagers"]:
+        assert re.search(manager["managerFilePatterns"][0].strip("/"), "tests/workflows/pins.toml")
+        found += re.findall(manager["matchStrings"][0].replace("(?<", "(?P<").replace("(?P<!", "(?<!"), text)
 
-    assert re.search(file.strip("/"), "tests/workflows/pins.toml")
-    assert [("/".join(name.split("/")[:2]), pin.digest, pin.version) for name, pin in rules.pins().items()] == found
+    assert sorted(found) == sorted(
+        ("/".join(name.split("/")[:2]), pin.digest, pin.version)
+        for name, pin in rules.pins().items()
+        if not name.startswith("every-channel/")
+    )
 
 
 def test_pins_are_digests_of_versions() -> None:
