@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,26 @@ def test_naming_a_runner_switches_on(tmp_path: Path) -> None:
     (tmp_path / "t.toml").write_text(text)
 
     assert 7 == len(targets.select(targets.read(tmp_path / "t.toml"), "all"))
+
+
+def test_what_is_ours_is_built_anew(ours: Targets) -> None:
+    """By the names that the flake's derivations have: programs, configuration, stages of images; no tool of nixpkgs."""
+    built = (
+        "python3.13-ec-verify-0.1.0",
+        "ec-install",
+        "nixos-system-ec-runner-26.11",
+        "etc",
+        "unit-ec-verify-bytes.service",
+        "initrd-linux-6.18.37",
+        "squashfs.img",
+    )
+    fetched = ("squashfs-4.7.5", "linux-6.18.37", "python3.13-msgspec-0.20.0", "bash-5.3", "ffmpeg-headless-8.0")
+
+    def matches(name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in ours.rebuild)
+
+    assert [] == [name for name in built if not matches(name)]
+    assert [] == [name for name in fetched if matches(name)]
 
 
 def test_attributes_follow_from_name_and_kind(ours: Targets) -> None:

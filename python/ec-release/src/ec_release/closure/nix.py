@@ -222,6 +222,7 @@ class Nix:
 def _errors(log: str) -> str:
     """Return what Nix called errors, as one line: the rest is progress and traces, whose form changes."""
     lines = re.sub(r"\x1b\[[0-9;]*m", "", log).splitlines()
-    errors = [text for line in lines if (text := line.strip()).startswith("error:") and text != "error:"]
+    # Since 2.30 what a builder did wrong stands in a line of its own.
+    errors = [text for line in lines if (text := line.strip()).startswith(("error:", "Reason:")) and text != "error:"]
     said = "; ".join(line.removeprefix("error:").strip() for line in errors) or " ".join(lines[-3:])
     return said[:_MAX_SAID] or "it failed and said nothing"
