@@ -19,7 +19,10 @@ MARKDOWN = [
     if name and (ROOT / name).is_file()
 ]
 # For operators: what they show is typed.
-OPERATORS = [ROOT / "RUNNER_IMAGES.md", ROOT / "docs" / "installing.md", ROOT / "docs" / "upgrading.md"]
+OPERATORS = [
+    ROOT / "RUNNER_IMAGES.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("boot-images", "installing", "upgrading")),
+]
 
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")

@@ -30,6 +30,9 @@ HARMLESS = frozenset(
         "actions/setup-node",
         "actions/setup-python",
         "actions/upload-artifact",
+        # Forgejo's forks of the two for artifacts
+        "forgejo/download-artifact",
+        "forgejo/upload-artifact",
         "actions/upload-pages-artifact",
         "astral-sh/setup-uv",
         "cachix/install-nix-action",
