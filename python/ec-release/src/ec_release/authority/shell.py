@@ -176,4 +176,6 @@ def _spelt(piece: Piece) -> str:
     """Return a piece that cannot be told, as it was written; a substitution by its first word: it is one field."""
     if piece.kind == "run":
         return f"$({next(iter(piece.text.split()), '')}…)"
+    if piece.kind == "open" and not piece.text.startswith("${{"):
+        return "".join(piece.text.split())
     return f"${piece.text}" if piece.kind == "name" else piece.text

@@ -78,6 +78,7 @@ class _Splitter:
             elif here == "#":
                 self.skip(self.length_to("\n"))
             elif redirect := _REDIRECT.match(self.script, self.at):
+                self.now.line = self.now.line or self.line
                 self.redirect(redirect[0])
             elif operator := next((one for one in _OPERATORS if self.script.startswith(one, self.at)), ""):
                 self.skip(len(operator))
@@ -85,8 +86,7 @@ class _Splitter:
                 if operator == "\n":
                     self.documents()
             else:
-                if not self.now.words:
-                    self.now.line = self.line
+                self.now.line = self.now.line or self.line
                 self.now.words.append(self.word())
         self.finish(piped=False)
         return [
