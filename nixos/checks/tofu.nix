@@ -1,4 +1,4 @@
-# The stack of the dashboard, judged by OpenTofu with the real provider, which nixpkgs builds from source.
+# The stack of the dashboard, judged by OpenTofu with the real provider, which nixpkgs builds from source; and its alerts.
 { lib, pkgs, ... }:
 let
   tofu = pkgs.opentofu.withPlugins (plugins: [ plugins.hashicorp_kubernetes ]);
@@ -21,6 +21,11 @@ in
     for directory in modules/*; do
       tofu -chdir=$directory test
     done
+    touch $out
+  '';
+
+  alerts = pkgs.runCommand "ec-check-alerts" { nativeBuildInputs = [ pkgs.prometheus.cli ]; } ''
+    promtool check rules ${../../app/monitoring/alerts.yaml}
     touch $out
   '';
 }

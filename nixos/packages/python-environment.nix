@@ -12,6 +12,7 @@ pkgs.python3.withPackages (
     runner-dashboard
     # Tests and lint
     grpcio
+    grpcio
     hypothesis
     jsonschema
     mypy

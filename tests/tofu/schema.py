@@ -3,6 +3,9 @@
 Kept are the provider's own configuration, the types of resources that the modules have, and of these the blocks that
 they have and those that are required, with every attribute. A block that is not kept is a mistake to Terraform: whoever
 uses a new one writes the file anew, where the provider can be had.
+
+What is there now is of version 2.38.0, gathered from bindings that were generated from the provider's schema; which
+optional attributes are also computed is from its source. `checks.tofu` of the flake asks a newer provider itself.
 """
 
 from __future__ import annotations
