@@ -1,4 +1,4 @@
-"""A dashboard on loopback with a clock that stands still, and machines that report to it."""
+"""A dashboard on loopback with a clock that stands still, on either database, and machines that report to it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from urllib.parse import urlencode
 import pytest
 import structlog
 from sqlalchemy import text
+from tests.runner_dashboard.cluster import PROGRAMS, Cluster
 
 from runner_dashboard import server
-from runner_dashboard.config import Config, IngestTable, ServerTable
+from runner_dashboard.config import Config, DatabaseTable, IngestTable, ServerTable
 from runner_dashboard.demo.machine import Machine, Release
 from runner_dashboard.services import Services
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 NOW = 1_790_000_000
 MEDIA_TYPE = "application/vnd.dsse.envelope+json"
+BACKENDS = ("sqlite", "postgresql")
 
 
 @pytest.fixture(autouse=True)
@@ -156,36 +158,73 @@ class Dashboard:
             )
         )
 
-    def count(self, table: str, where: str = "1") -> int:
+    def count(self, table: str, where: str = "1 = 1") -> int:
         """Return how many rows *table* has."""
         with self.services.database.read() as connection:
             return int(connection.execute(text(f"SELECT count(*) FROM {table} WHERE {where}")).scalar_one())  # noqa: S608 - ours
 
 
 @contextmanager
-def served(config: Config, clock: Clock) -> Iterator[Dashboard]:
-    """Serve a dashboard in a thread."""
+def served(config: Config, clock: Clock, admin: str | None = None) -> Iterator[Dashboard]:
+    """Serve a dashboard in a thread. *admin* is a token that its database has already."""
     with server.opened(config) as opened, server.listen(config) as listening:
         services = Services(config, opened.database, clock)
         made = services.begin()
-        assert made is not None
+        assert (made is None) == (admin is not None)
         uvicorn = server.prepared(services)
         thread = threading.Thread(target=lambda: asyncio.run(uvicorn.serve(sockets=[listening])))
         thread.start()
         try:
-            yield Dashboard(services, listening.getsockname()[1], made.render(), clock)
+            yield Dashboard(services, listening.getsockname()[1], made.render() if made else admin or "", clock)
         finally:
             uvicorn.should_exit = True
             thread.join()
 
 
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Give a PostgreSQL server."""
+    if not PROGRAMS:
+        pytest.skip("no PostgreSQL server: neither on the PATH nor in /usr/lib/postgresql")
+    found = Cluster(PROGRAMS[0])
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def _stored(request: pytest.FixtureRequest) -> Iterator[DatabaseTable]:
+    if request.param == "sqlite":
+        yield DatabaseTable()
+        return
+    cluster: Cluster = request.getfixturevalue("cluster")
+    address = cluster.create()
+    try:
+        yield DatabaseTable(url=address)
+    finally:
+        cluster.drop(address)
+
+
+@pytest.fixture(params=BACKENDS)
+def storage(request: pytest.FixtureRequest) -> Iterator[DatabaseTable]:
+    """Give the table of the configuration that names a new database: once of each kind."""
+    yield from _stored(request)
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def shared_storage(request: pytest.FixtureRequest) -> Iterator[DatabaseTable]:
+    """Give the same for all tests of a module."""
+    yield from _stored(request)
+
+
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., Any]]:
+def serve(tmp_path: Path, storage: DatabaseTable) -> Callable[..., Any]:
     """Give a function that serves a dashboard with the given tables of configuration."""
 
     @contextmanager
     def begin(**tables: Any) -> Iterator[Dashboard]:
         tables.setdefault("server", ServerTable(port=0, grace=5))
+        tables.setdefault("database", storage)
         with served(Config(state_dir=str(tmp_path / "state"), **tables), Clock()) as dashboard:
             yield dashboard
 
@@ -257,8 +296,9 @@ def browser(dashboard: Dashboard, new_browser: Callable[[], Browser]) -> Browser
 
 
 @pytest.fixture(scope="module")
-def shared_dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+def shared_dashboard(tmp_path_factory: pytest.TempPathFactory, shared_storage: DatabaseTable) -> Iterator[Dashboard]:
     """Give one dashboard to all tests of a module: they must not need it to be new."""
     state = str(tmp_path_factory.mktemp("state"))
-    with served(Config(state_dir=state, server=ServerTable(port=0, grace=5)), Clock()) as found:
+    config = Config(state_dir=state, server=ServerTable(port=0, grace=5), database=shared_storage)
+    with served(config, Clock()) as found:
         yield found

@@ -1,4 +1,4 @@
-"""The database: migrated, written by one thread, durable, copied while in use."""
+"""The database, of either kind: migrated, written as a whole or not at all; and the file that SQLite keeps it in."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import insert, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
+from runner_dashboard.config import Config
+from runner_dashboard.data import migrate, opening
+from runner_dashboard.data.copies import restore
 from runner_dashboard.data.database import Database
-from runner_dashboard.data.migrate import head
-from runner_dashboard.data.tables import METADATA
+from runner_dashboard.data.tables import METADATA, evidence, signing_keys
 from runner_dashboard.errors import DatabaseError
 from runner_dashboard.refusals import BusyError
 
@@ -25,12 +27,20 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-KEY = "INSERT INTO signing_keys (secret, made_at) VALUES (x'00', {})"
+    from runner_dashboard.config import DatabaseTable
+
+
+@pytest.fixture
+def opened(storage: DatabaseTable, tmp_path: Path) -> Iterator[Database]:
+    """Give a database with this version's schema, of either kind."""
+    with opening.database(Config(state_dir=str(tmp_path / "state"), database=storage)) as made:
+        made.migrate()
+        yield made
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    """Give a database with this version's schema."""
+    """Give a file with this version's schema."""
     with Database(tmp_path / "state" / "dashboard.sqlite") as made:
         made.migrate()
         yield made
@@ -38,30 +48,31 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def add(connection: Connection, number: int = 1) -> int:
     """Insert a row, and return how many there are."""
-    connection.execute(text(KEY.format(number)))
+    connection.execute(insert(signing_keys).values(secret=b"0", made_at=number))
     return int(connection.execute(text("SELECT count(*) FROM signing_keys")).scalar_one())
 
 
-def test_migrations_make_what_the_program_expects(database: Database) -> None:
+def test_migrations_make_what_the_program_expects(opened: Database) -> None:
     """Tables of the code and of the migrations do not drift apart."""
-    with database.read() as connection:
+    with opened.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
 
 
-def test_migrating_again_changes_nothing(database: Database) -> None:
+def test_migrating_again_changes_nothing(opened: Database) -> None:
     """It can be part of every start."""
-    assert database.migrate() == (head(), head())
-    database.check()
+    head = migrate.head()
+    assert opened.migrate() == (head, head)
+    opened.check()
 
 
-def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None:
+def test_a_database_of_a_newer_version_is_left_alone(opened: Database) -> None:
     """An older program must not write what it does not understand."""
-    database.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    opened.write(lambda connection: connection.execute(text("UPDATE alembic_version SET version_num = '9999'")))
 
     with pytest.raises(DatabaseError, match="does not know"):
-        database.migrate()
+        opened.migrate()
     with pytest.raises(DatabaseError, match="works with"):
-        database.check()
+        opened.check()
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
@@ -92,45 +103,48 @@ def test_the_files_are_closed_to_others(database: Database) -> None:
     assert {0o600} == {stat.S_IMODE(file.stat().st_mode) for file in files}
 
 
-def test_readers_cannot_write(database: Database) -> None:
+def test_readers_cannot_write(opened: Database) -> None:
     """What pages ask for changes nothing, whatever a mistake of ours says."""
-    with pytest.raises(OperationalError, match="readonly"), database.read() as connection:
+    with pytest.raises(DBAPIError, match=r"read-?only"), opened.read() as connection:
         add(connection)
 
 
-def test_references_hold(database: Database) -> None:
+def test_references_hold(opened: Database) -> None:
     """A finding belongs to a report."""
-    wrong = "INSERT INTO evidence (report_id, envelope, size) VALUES (7, x'00', 1)"
+    wrong = insert(evidence).values(report_id=7, envelope=b"0", size=1)
 
     with pytest.raises(IntegrityError):
-        database.write(lambda connection: connection.execute(text(wrong)))
+        opened.write(lambda connection: connection.execute(wrong))
 
 
-def test_work_that_fails_undoes_itself_alone(database: Database) -> None:
-    """What was asked for at the same time is done, and committed together."""
+def test_work_that_fails_undoes_itself_alone(opened: Database) -> None:
+    """What was asked for at the same time is done."""
 
     def fail(connection: Connection) -> None:
         add(connection, 99)
         raise ValueError("a mistake")
 
-    futures = [database.writer.submit(add), database.writer.submit(fail), database.writer.submit(add)]
+    futures = [opened.writer.submit(add), opened.writer.submit(fail), opened.writer.submit(add)]
 
-    assert futures[0].result() == 1
     with pytest.raises(ValueError, match="a mistake"):
         futures[1].result()
-    assert futures[2].result() == 2
+    assert {futures[0].result(), futures[2].result()} <= {1, 2}
+    assert opened.write(add) == 3
 
 
-def test_what_was_taken_is_written_before_the_end(tmp_path: Path) -> None:
+def test_what_was_taken_is_written_before_the_end(storage: DatabaseTable, tmp_path: Path) -> None:
     """A stop loses nothing that somebody waits for; afterwards no more is taken."""
-    database = Database(tmp_path / "dashboard.sqlite")
+    config = Config(state_dir=str(tmp_path), database=storage)
+    database = opening.database(config)
     database.migrate()
     futures = [database.writer.submit(add) for _ in range(200)]
     database.close()
 
-    assert list(range(1, 201)) == [future.result() for future in futures]
+    assert all(future.result() for future in futures)
     with pytest.raises(BusyError):
         database.writer.submit(add)
+    with opening.database(config) as again:
+        assert again.write(add) == 201
 
 
 def test_a_commit_that_fails_fails_everything_in_it(database: Database) -> None:
@@ -166,3 +180,59 @@ def test_a_backup_that_fails_leaves_nothing_behind(database: Database, tmp_path:
         database.backup(target)
 
     assert {"state", "taken"} == {one.name for one in tmp_path.iterdir()}
+
+
+class TestRestored:
+    """A copy that is put back."""
+
+    def test_it_takes_the_place_of_what_was_there(self, tmp_path: Path) -> None:
+        """Which is kept beside it, with what its log held."""
+        file, copy = tmp_path / "dashboard.sqlite", tmp_path / "copy.sqlite"
+        with Database(file) as database:
+            database.migrate()
+            database.write(add)
+            database.backup(copy)
+            database.write(add)
+        restore(copy, file)
+
+        with Database(file) as database:
+            database.check()
+            assert database.write(add) == 2
+        with Database(tmp_path / "dashboard.sqlite.before-restore") as database:
+            assert database.write(add) == 3
+        assert 0o600 == stat.S_IMODE(file.stat().st_mode)
+
+    def test_a_damaged_database_is_replaced(self, database: Database, tmp_path: Path) -> None:
+        """That is when it is needed most."""
+        copy, file = tmp_path / "copy.sqlite", tmp_path / "dashboard.sqlite"
+        database.write(add)
+        database.backup(copy)
+        file.write_bytes(b"no database any more" * 500)
+        (tmp_path / "dashboard.sqlite-wal").write_bytes(b"nor its log")
+        restore(copy, file)
+
+        with Database(file) as restored:
+            assert restored.write(add) == 2
+        assert (tmp_path / "dashboard.sqlite.before-restore").read_bytes().startswith(b"no database any more")
+
+    def test_it_can_be_the_first(self, database: Database, tmp_path: Path) -> None:
+        """On a new machine there is nothing to replace."""
+        database.write(add)
+        database.backup(tmp_path / "copy.sqlite")
+        restore(tmp_path / "copy.sqlite", tmp_path / "new" / "dashboard.sqlite")
+
+        with Database(tmp_path / "new" / "dashboard.sqlite") as restored:
+            assert restored.write(add) == 2
+
+    @pytest.mark.parametrize("content", [b"something else entirely" * 100, b"", None])
+    def test_what_is_no_copy_is_refused(self, database: Database, tmp_path: Path, content: bytes | None) -> None:
+        """And nothing is touched."""
+        copy = tmp_path / "copy.sqlite"
+        if content is not None:
+            copy.write_bytes(content)
+        database.write(add)
+        with pytest.raises(DatabaseError):
+            restore(copy, database.path)
+
+        assert database.write(add) == 2
+        assert not list(database.path.parent.glob("*.before-restore"))

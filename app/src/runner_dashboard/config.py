@@ -24,6 +24,7 @@ DEFAULT_PATH = Path("/etc/runner-dashboard/dashboard.toml")
 MAX_BYTES = 1 << 20
 PREFIX = "RUNNER_DASHBOARD_"
 PATH_VARIABLE = "RUNNER_DASHBOARD_CONFIG"
+_MAX_SECRET = 8192
 _HINT = "docs/dashboard.md lists every key"
 # What Kubernetes puts into every container when a service is called runner-dashboard.
 _KUBERNETES = re.compile(rf"{PREFIX}(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
@@ -38,6 +39,7 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f,]{1,200}$(?!\n)")]
 Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:/-]{1,100}$(?!\n)")]
 Header = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]{1,100}$(?!\n)")]
 Network = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$(?!\n)")]
+Secret = Annotated[str, msgspec.Meta(max_length=4096)]
 Host = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9.:_-]{1,253}$(?!\n)")]
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -57,9 +59,14 @@ class ServerTable(Table, frozen=True, kw_only=True):
 
 
 class DatabaseTable(Table, frozen=True, kw_only=True):
-    """Where data lie. An empty *file* is `dashboard.sqlite` in the state directory."""
+    """Where data lie. An empty *file* is `dashboard.sqlite` in the state directory.
+
+    *url* or the first line of *url_file* names a PostgreSQL database instead: a secret, as it may hold a password.
+    """
 
     file: AbsoluteOrEmpty = ""
+    url: Secret = ""
+    url_file: AbsoluteOrEmpty = ""
     migrate: bool = True
 
 
@@ -151,8 +158,23 @@ class Config(Table, frozen=True, kw_only=True):
 
     @property
     def database_file(self) -> Path:
-        """The SQLite file."""
+        """The SQLite file, where no PostgreSQL is named."""
         return Path(self.database.file) if self.database.file else Path(self.state_dir) / "dashboard.sqlite"
+
+    @property
+    def database_url(self) -> str:
+        """The address of the PostgreSQL database, empty for SQLite. Raises `ConfigError` when it cannot be read."""
+        table = self.database
+        if table.url and table.url_file:
+            raise ConfigError("is named twice", place="database.url", hint="by url or by url_file, not by both")
+        if (table.url or table.url_file) and table.file:
+            raise ConfigError("is either SQLite or PostgreSQL", place="database.file", hint="remove it, or the url")
+        if not table.url_file:
+            return table.url
+        lines = read_file(Path(table.url_file), _MAX_SECRET).decode(errors="replace").splitlines()
+        if not lines or not lines[0].strip():
+            raise ConfigError("holds no address of a database", place=table.url_file, hint=_HINT)
+        return lines[0].strip()
 
     @property
     def secure(self) -> bool:

@@ -35,6 +35,7 @@ _COMMANDS = {
     "check": "Check the configuration and the environment, and say what deserves a second look.",
     "migrate": "Bring the database to this version's schema.",
     "backup": "Write a copy of the database to a file, while it is in use.",
+    "restore": "Put such a copy in the place of the database, while no server runs.",
     "demo": "Serve a dashboard of two hundred simulated nodes, with real signed reports.",
     "healthcheck": "Ask the server of this machine whether it is well: for containers.",
 }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uvicorn
 
-from runner_dashboard.data.database import Database
+from runner_dashboard.data import opening
 from runner_dashboard.errors import ServeError
 from runner_dashboard.services import Services
 from runner_dashboard.web import app
@@ -45,14 +45,19 @@ class _Server(uvicorn.Server):
 def opened(config: Config) -> Iterator[Services]:
     """Give the services of one server on its database, migrated if the configuration says so.
 
-    Raises `ServeError` when another server has this state directory, and `DatabaseError`.
+    Raises `ServeError` when another server has this state directory, and `DatabaseError`. Behind PostgreSQL there may
+    be several servers, and none needs a directory.
     """
-    with _held(Path(config.state_dir) / "lock"), Database(config.database_file) as database:
+    with contextlib.ExitStack() as stack:
+        if not config.database_url:
+            stack.enter_context(held(Path(config.state_dir) / "lock"))
+        database = stack.enter_context(opening.database(config))
         if config.database.migrate:
             before, after = database.migrate()
             if before != after:
                 log.info("database migrated", before=before or "none", after=after)
         database.check()
+        database.listen()
         yield Services(config, database)
 
 
@@ -113,7 +118,8 @@ async def _run(services: Services, listening: socket.socket, ready: Callable[[],
 
 
 @contextmanager
-def _held(file: Path) -> Iterator[None]:
+def held(file: Path) -> Iterator[None]:
+    """Hold the lock of a state directory: one server each. Raises `ServeError`."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

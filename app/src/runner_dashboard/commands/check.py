@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from runner_dashboard.commands.options import Common
+from runner_dashboard.data import opening
 
 
 def check(*, common: Common = Common()) -> int:
@@ -13,6 +14,6 @@ def check(*, common: Common = Common()) -> int:
     Mistakes end with exit code 2 and name the key. What is valid and deserves a second look is printed.
     """
     config = common.load()
-    sys.stdout.write(f"valid; the database is {config.database_file}\n")
+    sys.stdout.write(f"valid; the database is {opening.place(config)}\n")
     sys.stdout.writelines(f"look at: {remark}\n" for remark in config.remarks())
     return 0

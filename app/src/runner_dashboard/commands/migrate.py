@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from runner_dashboard.commands.options import Common
-from runner_dashboard.data.database import Database
+from runner_dashboard.data import opening
 
 
 def migrate(*, common: Common = Common()) -> int:
@@ -15,8 +15,8 @@ def migrate(*, common: Common = Common()) -> int:
     Make a backup before: an older version cannot read what a newer one migrated.
     """
     config = common.load()
-    with Database(config.database_file) as database:
+    with opening.database(config) as database:
         before, after = database.migrate()
     said = f"is at {after}" if before == after else f"went from {before or 'nothing'} to {after}"
-    sys.stdout.write(f"{config.database_file} {said}\n")
+    sys.stdout.write(f"{opening.place(config)} {said}\n")
     return 0

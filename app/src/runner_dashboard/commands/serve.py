@@ -29,7 +29,7 @@ def serve(*, common: Common = Common()) -> int:
             if made is not None:
                 sys.stdout.write(f"First start. Sign in with this token, which is shown only now:\n{made.render()}\n")
                 sys.stdout.flush()
-            log.info("serving", address=f"http://{host}:{port}", database=str(services.database.path))
+            log.info("serving", address=f"http://{host}:{port}", database=services.database.place)
 
         server.serve(services, listening, ready)
     return 0

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from ec_closure.decoding import excerpt
 from runner_dashboard.commands.options import Common
+from runner_dashboard.data import opening
 from runner_dashboard.data.database import Database
 from runner_dashboard.fleet import enrolment
 from runner_dashboard.identity import tokens
@@ -112,7 +113,7 @@ def enrol_token(*, name: str = "", days: int = 7, common: Common = Common()) -> 
 
 def _database(common: Common) -> Database:
     """Return the database, which must have this version's schema. Raises `DatabaseError`."""
-    database = Database(common.load().database_file)
+    database = opening.database(common.load())
     try:
         database.check()
     except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
+from runner_dashboard.data.backend import exclusively
 from runner_dashboard.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection
+
+    from runner_dashboard.data.backend import Backend
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -25,6 +29,7 @@ def _config() -> Config:
     return config
 
 
+@functools.cache
 def head() -> str:
     """Return the revision that this version works with."""
     return ScriptDirectory.from_config(_config()).get_current_head() or ""
@@ -41,31 +46,34 @@ def known(found: str | None) -> bool:
     return found is None or found in {script.revision for script in scripts.walk_revisions()}
 
 
-def migrate(engine: Engine) -> tuple[str | None, str]:
-    """Bring the database to `head` in one transaction, and return the revisions before and after.
+def migrate(backend: Backend) -> tuple[str | None, str]:
+    """Bring the database to `head` in one transaction, one server at a time, and return the revisions before and after.
 
     Raises `DatabaseError` for a database that a newer version made, that is damaged, or that is no database.
     """
     config = _config()
     try:
-        with engine.begin() as connection:
+        with backend.writes.begin() as connection:
+            exclusively(connection, "migration")
             before = revision(connection)
             if not known(before):
                 raise DatabaseError(
                     f"has the schema {before}, which this version does not know",
-                    place=str(engine.url.database),
+                    place=backend.place,
                     hint="a newer version wrote it: run that one, or restore a backup",
                 )
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     except SQLAlchemyError as error:
-        raise failed(error, engine) from error
+        raise failed(error, backend) from error
     return before, head()
 
 
-def failed(error: SQLAlchemyError, engine: Engine) -> DatabaseError:
-    """Return the error for what SQLite complained about."""
+def failed(error: SQLAlchemyError, backend: Backend) -> DatabaseError:
+    """Return the error for what the database complained about."""
     said = str(getattr(error, "orig", None) or error).splitlines()[0]
-    return DatabaseError(
-        said, place=str(engine.url.database), hint="check the file, the disk's room and who may write there"
-    )
+    if backend.shared:
+        hint = "check database.url, that the server runs, and what its user may do there"
+    else:
+        hint = "check the file, the disk's room and who may write there"
+    return DatabaseError(said, place=backend.place, hint=hint)

@@ -10,13 +10,13 @@ from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
 )
+
+from runner_dashboard.data.types import NUMBER, TEXT
 
 METADATA = MetaData(
     naming_convention={
@@ -30,30 +30,30 @@ METADATA = MetaData(
 
 
 def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
+    return Column(name, TEXT, nullable=False)
 
 
 def _maybe_text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=True)
+    return Column(name, TEXT, nullable=True)
 
 
 def _number(name: str) -> Column[int]:
-    return Column(name, Integer, nullable=False)
+    return Column(name, NUMBER, nullable=False)
 
 
 def _maybe_number(name: str) -> Column[int]:
-    return Column(name, Integer, nullable=True)
+    return Column(name, NUMBER, nullable=True)
 
 
 def _of(name: str, column: str) -> Column[str]:
-    return Column(name, Text, ForeignKey(column), nullable=False)
+    return Column(name, TEXT, ForeignKey(column), nullable=False)
 
 
 # A node is its key: *id* is made of it. What stands after *claimed_name* repeats the report with the highest counter.
 nodes = Table(
     "nodes",
     METADATA,
-    Column("id", Text, primary_key=True),
+    Column("id", TEXT, primary_key=True),
     _text("public_key"),
     _text("keyid"),
     _text("state"),
@@ -84,7 +84,7 @@ nodes = Table(
 reports = Table(
     "reports",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     _of("node_id", "nodes.id"),
     _text("digest"),
     _number("received"),
@@ -127,7 +127,7 @@ reports = Table(
 evidence = Table(
     "evidence",
     METADATA,
-    Column("report_id", Integer, ForeignKey("reports.id"), primary_key=True),
+    Column("report_id", NUMBER, ForeignKey("reports.id"), primary_key=True),
     Column("envelope", LargeBinary, nullable=False),
     _number("size"),
 )
@@ -135,8 +135,8 @@ evidence = Table(
 findings = Table(
     "findings",
     METADATA,
-    Column("report_id", Integer, ForeignKey("reports.id"), primary_key=True),
-    Column("position", Integer, primary_key=True),
+    Column("report_id", NUMBER, ForeignKey("reports.id"), primary_key=True),
+    Column("position", NUMBER, primary_key=True),
     _text("code"),
     _text("severity"),
     _maybe_text("path"),
@@ -148,8 +148,8 @@ findings = Table(
 differing = Table(
     "differing",
     METADATA,
-    Column("report_id", Integer, ForeignKey("reports.id"), primary_key=True),
-    Column("position", Integer, primary_key=True),
+    Column("report_id", NUMBER, ForeignKey("reports.id"), primary_key=True),
+    Column("position", NUMBER, primary_key=True),
     _text("kind"),
     _text("path"),
     _text("nar_hash"),
@@ -160,7 +160,7 @@ differing = Table(
 suspicions = Table(
     "suspicions",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     _of("node_id", "nodes.id"),
     _text("code"),
     _number("first_seen"),
@@ -173,7 +173,7 @@ suspicions = Table(
 tokens = Table(
     "tokens",
     METADATA,
-    Column("id", Text, primary_key=True),
+    Column("id", TEXT, primary_key=True),
     _text("secret_hash"),
     _text("name"),
     _text("role"),
@@ -190,7 +190,7 @@ tokens = Table(
 enrolments = Table(
     "enrolments",
     METADATA,
-    Column("id", Text, primary_key=True),
+    Column("id", TEXT, primary_key=True),
     _text("secret_hash"),
     _text("name"),
     _text("made_by"),
@@ -205,7 +205,7 @@ enrolments = Table(
 people = Table(
     "people",
     METADATA,
-    Column("id", Text, primary_key=True),
+    Column("id", TEXT, primary_key=True),
     _text("provider"),
     _text("subject"),
     _text("login"),
@@ -220,7 +220,7 @@ people = Table(
 sessions = Table(
     "sessions",
     METADATA,
-    Column("id_hash", Text, primary_key=True),
+    Column("id_hash", TEXT, primary_key=True),
     _text("owner"),
     _number("made_at"),
     _number("expires_at"),
@@ -231,7 +231,7 @@ sessions = Table(
 passkeys = Table(
     "passkeys",
     METADATA,
-    Column("id", Text, primary_key=True),
+    Column("id", TEXT, primary_key=True),
     _text("owner"),
     Column("credential", LargeBinary, nullable=False),
     _number("counter"),
@@ -245,7 +245,7 @@ passkeys = Table(
 flows = Table(
     "flows",
     METADATA,
-    Column("id_hash", Text, primary_key=True),
+    Column("id_hash", TEXT, primary_key=True),
     _text("purpose"),
     _text("data"),
     _number("expires_at"),
@@ -272,7 +272,7 @@ acknowledgements = Table(
 signing_keys = Table(
     "signing_keys",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     Column("secret", LargeBinary, nullable=False),
     _number("made_at"),
 )
@@ -281,7 +281,7 @@ signing_keys = Table(
 audit = Table(
     "audit",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", NUMBER, primary_key=True),
     _number("at"),
     _number("last"),
     _number("times"),
@@ -292,4 +292,14 @@ audit = Table(
     _text("detail"),
     CheckConstraint("outcome IN ('done', 'refused')", name="outcome"),
     Index(None, "outcome", "last"),
+)
+
+# Events for the other servers of one PostgreSQL: see `runner_dashboard.events.shared`. The newest are kept.
+events = Table(
+    "events",
+    METADATA,
+    Column("id", NUMBER, primary_key=True),
+    _text("kind"),
+    _text("node"),
+    _number("at"),
 )

@@ -18,6 +18,8 @@ from runner_dashboard.events.event import Event, Happening
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sqlalchemy import Connection
+
 KEPT = 4096
 
 
@@ -48,6 +50,13 @@ class Bus:
         with self._lock:
             start = self._newest + 1
             self._add([Event(start + at, one.kind, one.node, one.at) for at, one in enumerate(happenings)])
+
+    def before_commit(self, connection: Connection, happenings: list[Happening]) -> None:
+        """Do nothing: nobody is told of what may still be undone."""
+
+    def after_commit(self, happenings: list[Happening]) -> None:
+        """Tell everybody."""
+        self.publish(happenings)
 
     def take(self, events: Iterable[Event]) -> None:
         """Tell everybody of *events* that were numbered elsewhere; those that are known are passed over."""

@@ -6,7 +6,7 @@ publishes what was noted after the commit, and forgets it when the work is undon
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import msgspec
 
@@ -36,6 +36,16 @@ class Event(msgspec.Struct, frozen=True):
     kind: Kind
     node: str
     at: int
+
+
+class Outlet(Protocol):
+    """Where events go with the transaction that causes them."""
+
+    def before_commit(self, connection: Connection, happenings: list[Happening]) -> None:
+        """Do what belongs into the transaction."""
+
+    def after_commit(self, happenings: list[Happening]) -> None:
+        """Do what follows from it."""
 
 
 def emit(connection: Connection, kind: Kind, node: str, at: int) -> None:

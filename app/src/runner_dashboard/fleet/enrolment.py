@@ -44,7 +44,7 @@ def create(connection: Connection, now: int, *, name: str, lifetime: int, by: st
 
 def revoke(connection: Connection, now: int, ticket: str, *, by: str) -> None:
     """Revoke a one-time token that was not used. Raises `NotFoundError` or `ConflictError`."""
-    row = connection.execute(select(enrolments).where(enrolments.c.id == ticket)).first()
+    row = connection.execute(select(enrolments).where(enrolments.c.id == ticket).with_for_update()).first()
     if row is None:
         raise NotFoundError("no such one-time token")
     if row.used_at is not None or row.revoked_at is not None:
@@ -77,7 +77,7 @@ def enrol_key(connection: Connection, now: int, *, key: str, name: str, by: str)
     """
     public_key = parse_key(key)
     node = node_id(public_key)
-    state = connection.execute(select(nodes.c.state).where(nodes.c.id == node)).scalar()
+    state = connection.execute(select(nodes.c.state).where(nodes.c.id == node).with_for_update()).scalar()
     if state in ("enrolled", "retired"):
         raise ConflictError(f"this key is {state} already", place=node)
     if state is None:
@@ -121,7 +121,7 @@ def key_line(public_key: str) -> str:
 
 
 def _in_state(connection: Connection, node: str, *states: str) -> None:
-    state = connection.execute(select(nodes.c.state).where(nodes.c.id == node)).scalar()
+    state = connection.execute(select(nodes.c.state).where(nodes.c.id == node).with_for_update()).scalar()
     if state is None:
         raise NotFoundError("no such node")
     if state not in states:

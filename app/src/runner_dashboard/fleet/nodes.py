@@ -129,10 +129,10 @@ def _where(chosen: Filter, silent_before: int) -> list[ColumnElement[bool]]:
         text = chosen.text
         where.append(
             or_(
-                nodes.c.name.contains(text, autoescape=True),
-                nodes.c.claimed_name.contains(text, autoescape=True),
-                nodes.c.toplevel.contains(text, autoescape=True),
-                nodes.c.id.startswith(text, autoescape=True),
+                nodes.c.name.icontains(text, autoescape=True),
+                nodes.c.claimed_name.icontains(text, autoescape=True),
+                nodes.c.toplevel.icontains(text, autoescape=True),
+                nodes.c.id.istartswith(text, autoescape=True),
             )
         )
     return where

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import insert, select, update
 
 from runner_dashboard import audit
+from runner_dashboard.data.backend import exclusively
 from runner_dashboard.data.tables import tokens
 from runner_dashboard.identity.roles import GRANTS, SCOPES, Principal, Role, Scope
 from runner_dashboard.identity.secrets import API, Secret
@@ -66,7 +67,7 @@ def create(
 
 def revoke(connection: Connection, now: int, token_id: str, *, by: str) -> None:
     """Revoke a token, and end every session that it began. Raises `NotFoundError` or `ConflictError`."""
-    row = connection.execute(select(tokens.c.revoked_at).where(tokens.c.id == token_id)).first()
+    row = connection.execute(select(tokens.c.revoked_at).where(tokens.c.id == token_id).with_for_update()).first()
     if row is None:
         raise NotFoundError("no such token")
     if row.revoked_at is not None:
@@ -104,6 +105,7 @@ def bootstrap(connection: Connection, now: int, given: Secret | None) -> Secret 
     With a token *given* by a file, that one is the administrator's, and an earlier one from a file is revoked. Without,
     one is made when there was never an administrator's token.
     """
+    exclusively(connection, "first token")
     if given is not None:
         _given(connection, now, given)
         return None

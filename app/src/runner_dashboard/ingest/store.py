@@ -52,13 +52,14 @@ def keep(connection: Connection, now: int, arrival: Arrival) -> Answer:
     state = _state(connection, now, arrival)
     if state != "enrolled":
         return state
-    twin = select(reports.c.id).where(reports.c.node_id == node)
-    if connection.execute(twin.where(reports.c.digest == arrival.signed.digest)).first() is not None:
-        return "known"
+    # What is asked here makes a good answer. That nothing is kept twice, unique constraints see to.
+    sender = connection.execute(select(reports.c.node_id).where(reports.c.digest == arrival.signed.digest)).scalar()
+    if sender is not None:
+        return "known" if sender == node else "replayed"
     report = arrival.report
     boot = report.boot_id or ""
-    numbered = (reports.c.boot_id == boot, reports.c.counter == report.counter)
-    if connection.execute(twin.where(*numbered)).first() is not None:
+    numbered = (reports.c.node_id == node, reports.c.boot_id == boot, reports.c.counter == report.counter)
+    if connection.execute(select(reports.c.id).where(*numbered)).first() is not None:
         suspicion.record(connection, now, node, suspicion.TWICE, f"boot {boot or 'unknown'}, report {report.counter}")
         return "replayed"
     if arrival.freshness == "strange":
@@ -80,7 +81,8 @@ def keep(connection: Connection, now: int, arrival: Arrival) -> Answer:
 
 def _state(connection: Connection, now: int, arrival: Arrival) -> Literal["enrolled", "pending", "full", "retired"]:
     node = arrival.node
-    state = connection.execute(select(nodes.c.state).where(nodes.c.id == node)).scalar()
+    # From here on, nobody else decides about this node or keeps a report of it.
+    state = connection.execute(select(nodes.c.state).where(nodes.c.id == node).with_for_update()).scalar()
     if state in ("enrolled", "retired"):
         return "enrolled" if state == "enrolled" else "retired"
     ticket = _ticket(connection, now, arrival.token)
@@ -103,7 +105,7 @@ def _ticket(connection: Connection, now: int, token: str) -> Any:
     secret = Secret.parse(token, ENROLMENT)
     if secret is None:
         return None
-    row = connection.execute(select(enrolments).where(enrolments.c.id == secret.id)).first()
+    row = connection.execute(select(enrolments).where(enrolments.c.id == secret.id).with_for_update()).first()
     if row is None or not secret.matches(row.secret_hash):
         return None
     return row if row.used_at is None and row.revoked_at is None and row.expires_at > now else None
@@ -146,7 +148,7 @@ def _insert(connection: Connection, now: int, arrival: Arrival) -> int:
         "node_id": arrival.node,
         "digest": arrival.signed.digest,
         "received": now,
-        "late": arrival.freshness == "late",
+        "late": int(arrival.freshness == "late"),
     }
     (number,) = connection.execute(insert(reports).values(**values)).inserted_primary_key or (0,)
     kept = rows.packed(arrival.envelope)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
@@ -35,9 +34,9 @@ def render(services: Services, now: int) -> str:
     page.gauge(f"{_PREFIX}start_timestamp_seconds", "When it started.", services.started)
     with services.database.read() as connection:
         _fleet(page, connection, now - services.config.fleet.silent_after)
-    page.gauge(f"{_PREFIX}database_bytes", "Size of the database with its log.", _size(services.database.path))
+    page.gauge(f"{_PREFIX}database_bytes", "Size of the database with its log.", services.database.size())
     page.gauge(
-        f"{_PREFIX}writes_waiting", "Work that waits for the thread that writes.", services.database.writer.waiting
+        f"{_PREFIX}writes_waiting", "Work that waits for a thread that writes.", services.database.writer.waiting
     )
     for name, about in COUNTERS.items():
         page.family("counter", f"{_PREFIX}{name}", about, services.counters.snapshot(name))
@@ -71,7 +70,3 @@ def _fleet(page: Page, connection: Connection, silent: int) -> None:
     page.gauge(
         f"{_PREFIX}suspicions", "Nodes whose key is suspected to be used twice.", connection.scalar(suspected) or 0
     )
-
-
-def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in (path, Path(f"{path}-wal")) if file.exists())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import Response
 
 from runner_dashboard.errors import DatabaseError
@@ -16,6 +18,8 @@ from runner_dashboard.web.spec import Spec
 
 if TYPE_CHECKING:
     from runner_dashboard.web.call import Call
+
+log = structlog.get_logger()
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
@@ -36,6 +40,10 @@ def readyz(call: Call) -> Response:
     try:
         call.services.database.check()
     except DatabaseError as error:
+        log.warning("not ready", reason=str(error))
+        if isinstance(error.__cause__, SQLAlchemyError):
+            # Everybody may ask: where the database is, only the log says.
+            raise BusyError("not ready: the database cannot be used", hint="the log says more") from error
         raise BusyError(f"not ready: {error.message}", hint=error.hint) from error
     return respond.json(Health("ready"))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
+from runner_dashboard.data.backend import Backend
 from runner_dashboard.errors import DatabaseError
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ _BUSY = 30.0
 _READERS = 8
 _CACHE_KIB = 16 * 1024
 _JOURNAL_LIMIT = 64 << 20
+_BATCH = 64
+"""How much work one flush may serve."""
 
 
 def make_private(path: Path) -> None:
@@ -39,7 +42,21 @@ def make_private(path: Path) -> None:
         ) from error
 
 
-def connect(path: Path, *, writes: bool) -> Engine:
+def opened(path: Path) -> Backend:
+    """Return the database in the file *path*, which is made if there is none. Raises `DatabaseError`."""
+    make_private(path)
+    return Backend(
+        name="sqlite",
+        place=str(path),
+        reads=_connect(path, writes=False),
+        writes=_connect(path, writes=True),
+        writers=1,
+        batch=_BATCH,
+        file=path,
+    )
+
+
+def _connect(path: Path, *, writes: bool) -> Engine:
     """Return an engine for the file *path*: one connection that writes, or up to eight that only read."""
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
