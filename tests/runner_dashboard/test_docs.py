@@ -22,6 +22,7 @@ WORDS: dict[Any, str] = {
     config.AbsoluteOrEmpty: "absolute path or empty",
     config.OriginOrEmpty: "origin or empty",
     config.Host: "host",
+    config.Secret: "secret",
     config.IssuerOrEmpty: "address or empty",
     config.Header: "header",
     tuple[config.Name, ...]: "list of names",

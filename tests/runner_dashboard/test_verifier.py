@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from runner_dashboard.config import DatabaseTable
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.nix, pytest.mark.root]
 
 LEVEL = ("--level", "bytes")
+
+
+@pytest.fixture
+def storage() -> DatabaseTable:
+    """Give the default: what is looked at here is on the node's side of the address."""
+    return DatabaseTable()
 
 
 @pytest.fixture

@@ -256,7 +256,7 @@ flows = Table(
 acknowledgements = Table(
     "acknowledgements",
     METADATA,
-    Column("id", Text, primary_key=True),
+    Column("id", TEXT, primary_key=True),
     _text("code"),
     _text("node"),
     _text("path"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from runner_dashboard.data.types import NUMBER, TEXT
+
 revision = "0003"
 down_revision = "0002"
 
@@ -13,16 +15,16 @@ def upgrade() -> None:
     """Make the table."""
     op.create_table(
         "acknowledgements",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("node", sa.Text(), nullable=False),
-        sa.Column("path", sa.Text(), nullable=False),
-        sa.Column("owner", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("made_by", sa.Text(), nullable=False),
-        sa.Column("made_at", sa.Integer(), nullable=False),
-        sa.Column("expires_at", sa.Integer(), nullable=False),
-        sa.Column("revoked_at", sa.Integer(), nullable=True),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("code", TEXT, nullable=False),
+        sa.Column("node", TEXT, nullable=False),
+        sa.Column("path", TEXT, nullable=False),
+        sa.Column("owner", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("made_by", TEXT, nullable=False),
+        sa.Column("made_at", NUMBER, nullable=False),
+        sa.Column("expires_at", NUMBER, nullable=False),
+        sa.Column("revoked_at", NUMBER, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_acknowledgements")),
     )
     op.create_index(

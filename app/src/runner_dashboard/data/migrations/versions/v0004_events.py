@@ -7,8 +7,8 @@ from alembic import op
 
 from runner_dashboard.data.types import NUMBER, TEXT
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 
 def upgrade() -> None:
