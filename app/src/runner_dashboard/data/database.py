@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_HEAR = 5.0
+"""Seconds that a start waits for events of other servers."""
+
 
 class Database:
     """The SQLite file or the PostgreSQL server *where*, a context manager.
@@ -58,6 +61,8 @@ class Database:
         """Begin to hear of what other servers commit; to be called by a server, once, after the migration."""
         if not isinstance(self._where, Path) and self._listener is None:
             self._listener = Listener(postgresql.listening(self._where), self.bus)
+            # Numbers of events have a meaning from then on. Without a server, it goes on trying.
+            self._listener.wait(_HEAR)
 
     def migrate(self) -> tuple[str | None, str]:
         """Bring the schema to this version's. Raises `DatabaseError`."""

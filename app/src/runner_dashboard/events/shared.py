@@ -68,11 +68,15 @@ class Listener:
         self._bus = bus
         self._wake, self._alarm = os.pipe()
         self._closing = threading.Event()
-        self._begun = False
+        self._begun = threading.Event()
         self._signalled = False
         self._pruned = 0
         self._thread = threading.Thread(target=self._run, name="listener", daemon=True)
         self._thread.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it hears, and return whether it does."""
+        return self._begun.wait(seconds)
 
     def close(self) -> None:
         """End the thread."""
@@ -126,10 +130,10 @@ class Listener:
 
     def _read(self, connection: Connection) -> None:
         """Tell the bus of rows that it does not know, and remove old ones from time to time."""
-        if not self._begun:
+        if not self._begun.is_set():
             newest = select(events.c.id).order_by(events.c.id.desc()).limit(KEPT).subquery()
             self._bus.begin_at((connection.scalar(select(func.min(newest.c.id))) or 1) - 1)
-            self._begun = True
+            self._begun.set()
         while True:
             query = select(events).where(events.c.id > self._bus.newest).order_by(events.c.id).limit(_READ)
             found = [Event(row.id, row.kind, row.node, row.at) for row in connection.execute(query)]
