@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import Metadata, Root
 
 from ec_release.audit.audit import NAMES
 
@@ -165,6 +167,34 @@ def test_keys_that_were_replaced_still_count_for_what_they_signed(audited: Any) 
     assert code == 0
     assert result["rootVersion"] == 2
     assert "root 1" in checks["sums-signature"]["detail"]
+    assert audited.audit("--skip", "history")[0] == 0
+
+
+def test_a_later_root_will_do(audited: Any) -> None:
+    """Images pin the newest; what came before it is looked at as far as it leads there."""
+    where = ("--directory", audited.place.tree, "--keys", audited.place.keys)
+    audited.run("trust", "rotate", "targets", *where, "--time", audited.place.time.isoformat())
+    newest = audited.place.tree / "download/trust/2.root.json"
+    (audited.place.path / "pinned.json").write_bytes(newest.read_bytes())
+    assert audited.audit()[0] == 0
+    first = audited.place.tree / "download/trust/1.root.json"
+    impostor: Metadata[Root] = Metadata.from_bytes(first.read_bytes())
+    signer = CryptoSigner.generate_ed25519()
+    impostor.signed.add_key(signer.public_key, "targets")
+    impostor.sign(signer)
+    first.write_bytes(impostor.to_bytes())
+
+    problem = "1.root.json: does not belong to the chain of the pinned root"
+    assert problem in audited.failing()["history"]
+
+
+def test_states_without_end_are_not_counted_to_the_end(audited: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stolen key may number them as it likes: undecided, and soon."""
+    monkeypatch.setattr("ec_release.audit.history._MAX", 1)
+    code, result = audited.audit()
+
+    assert code == 3
+    assert "2 states where at most 1" in next(one["detail"] for one in result["checks"] if one["name"] == "history")
 
 
 @pytest.mark.parametrize(
@@ -178,6 +208,8 @@ def test_keys_that_were_replaced_still_count_for_what_they_signed(audited: Any) 
         (("--base-url", "http://127.0.0.1:1/", "--skip", "everything"), "no check everything"),
         (("--base-url", "http://127.0.0.1:1/", "--source", "ext::sh -c touch% x"), "neither a directory nor"),
         (("--base-url", "http://127.0.0.1:1/", "--source=--upload-pack=x"), "neither a directory nor"),
+        (("--base-url", "http://127.0.0.1:1/", "--source", "ssh://-oProxyCommand=x/y"), "neither a directory nor"),
+        (("--base-url", "http://127.0.0.1:1/", "--source", "git@git.example.org:o/r"), "neither a directory nor"),
         (("--base-url", "http://127.0.0.1:1/", "--allowed-signers", "nowhere"), "is no file"),
         (("--server", "http://127.0.0.1:1", "--repository", "o/n/x"), "no repository"),
     ],

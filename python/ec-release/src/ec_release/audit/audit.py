@@ -12,6 +12,7 @@ from ec_closure.errors import UsageError
 from ec_fetch.client import TrustClient, TrustSettings
 from ec_release.audit import contents, download, history, public, source
 from ec_release.audit.checking import Checks, NotDone, Seen
+from ec_release.audit.git import PublicRepository
 from ec_release.audit.source import PublicSource
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Asked:
     """What is to be audited, and against what.
 
     *root* is the pinned root, *time* what expiry is compared with. *source* is the public repository, an address or a
-    path; *signers* a file of those who may sign tags, as `ssh-keygen` reads it. Checks named in *skip* are left out.
+    path; *signers* a file of those who may sign tags, as `ssh-keygen` reads it. Checks named in *skip* are left
+    out. *ca_file* holds the authorities that vouch for the repository's server, instead of the system's.
     """
 
     tag: str
@@ -60,6 +62,7 @@ class Asked:
     time: datetime
     source: str | None = None
     signers: Path | None = None
+    ca_file: Path | None = None
     skip: frozenset[str] = frozenset()
 
 
@@ -86,7 +89,8 @@ def carry_out(asked: Asked, *, fetcher: ReleaseFetcher, report: Callable[[str], 
     checks, found = Checks(asked.skip), _Found()
     with tempfile.TemporaryDirectory(prefix="ec-audit-") as name:
         scratch = Path(name)
-        shown = PublicSource(asked.source, scratch, report)
+        repository = PublicRepository(asked.source, scratch, ca_file=asked.ca_file) if asked.source else None
+        shown = PublicSource(repository, scratch, report)
         _published(asked, checks, found, scratch, fetcher, report)
         _source(asked, checks, found, shown)
     done = tuple(checks.done)
@@ -120,6 +124,7 @@ def _published(
     def metadata() -> Seen:
         report("metadata")
         found.state = client.refresh()
+        found.roots = history.trusted_roots(asked.root, client.metadata)
         found.assets = [asset for asset in client.assets() if asset.tag == tag]
         found.closures = [target for target in client.closures() if target.tag == tag]
         state = found.state

@@ -17,9 +17,10 @@ from ec_closure.errors import LimitError, UsageError
 from ec_release.audit.checking import NotDone
 from ec_release.closure.errors import ProgramError, SourceError
 
-_TRANSPORTS = frozenset({"https", "http", "ssh", "file"})
+# Not ssh: it knows no strangers.
+_TRANSPORTS = frozenset({"https", "http", "file"})
 _TIMEOUT = 1800
-_MAX_TREE = 1 << 30
+_MAX_TREE = 256 << 20
 _MAX_FILES = 500_000
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _MODES = {"100644": 0o644, "100755": 0o755}
@@ -36,6 +37,8 @@ _SETTINGS = {
     "gpg.program": "false",
     "gpg.x509.program": "false",
     "http.followRedirects": "initial",
+    "http.lowSpeedLimit": "1000",
+    "http.lowSpeedTime": "60",
     "protocol.version": "2",
     "transfer.fsckObjects": "true",
 }
@@ -52,12 +55,16 @@ class Entry:
 
 
 class PublicRepository:
-    """A bare copy, below the empty directory *scratch*, of what *source* (an address or a path) publishes."""
+    """A bare copy, below the directory *scratch*, of what *source* (an address or a path) publishes.
 
-    def __init__(self, source: str, scratch: Path) -> None:
+    *ca_file* replaces the system's certificate authorities. Raises `UsageError` for what is no address.
+    """
+
+    def __init__(self, source: str, scratch: Path, *, ca_file: Path | None = None) -> None:
         self.source, self._transport = _address(source)
         self._directory = scratch / "public.git"
         self._home = scratch / "home"
+        self._ca_file = ca_file
         self._said = ""
 
     def read(self) -> None:
@@ -159,8 +166,8 @@ class PublicRepository:
             "GIT_LFS_SKIP_SMUDGE": "1",
             "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_OPTIONAL_LOCKS": "0",
-            "GIT_SSH_COMMAND": "ssh -F none -o BatchMode=yes",
             "GIT_TERMINAL_PROMPT": "0",
+            **({"GIT_SSL_CAINFO": str(self._ca_file)} if self._ca_file else {}),
         }
 
 

@@ -12,6 +12,7 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError
 from ec_closure.decoding import excerpt
 from ec_fetch.errors import FetchError
 from ec_fetch.strict import LIMITS
+from ec_release.audit.checking import NotDone
 from ec_release.errors import PublishedMetadataError
 from ec_release.trust.published import parse
 from ec_release.trust.signing import verify
@@ -30,6 +31,22 @@ if TYPE_CHECKING:
 _ABSENT = frozenset({403, 404, 410})
 
 
+_MAX = 20_000
+"""States of one role that are looked at: fifty years of daily signing, and an end to what a stolen key may number."""
+
+
+def trusted_roots(pinned: bytes, verified: Mapping[str, bytes]) -> list[Root]:
+    """Return the *pinned* root and those after it, out of the *verified* metadata files by name."""
+    roots = {name: data for name, data in verified.items() if name.endswith(".root.json")}
+    found = [parse(pinned, "root", "pinned root"), *(parse(data, "root", name) for name, data in roots.items())]
+    return [root.signed for root in sorted({one.signed.version: one for one in found}.values(), key=_version)]
+
+
+def _version(root: Metadata[Root]) -> int:
+    version: int = root.signed.version
+    return version
+
+
 class History:
     """Numbered metadata below the address *base*, looked at; problems go to *seen*, names to *report*."""
 
@@ -45,25 +62,35 @@ class History:
         The pinned root and those after it are trusted; those before it, as far as it follows from them.
         """
         anchor = parse(pinned, "root", "pinned root")
-        found: list[Metadata[Root]] = []
-        for number in range(1, newest + 1):
-            root = self._load("root", number)
-            if root is None:
+        own = anchor.signed.version
+        there = {number: root for number in range(1, newest + 1) if (root := self._load("root", number)) is not None}
+        if own in there and there[own].signed_bytes != anchor.signed_bytes:
+            self._seen.problems.append(f"{own}.root.json: is another than the pinned root")
+        found = {own: anchor}
+        for number in range(own + 1, newest + 1):
+            if number in there and number - 1 in found and self._follows(there[number], found[number - 1]):
+                found[number] = there[number]
+        for number in range(own - 1, 0, -1):
+            # What was before the pinned root is believed if its own root keys signed it, and signed what came after.
+            before = there.get(number)
+            if before is None or number + 1 not in found or not verify(before, "root", before.signed):
                 continue
-            name = f"{number}.root.json"
-            if number == anchor.signed.version and root.signed_bytes != anchor.signed_bytes:
-                self._seen.problems.append(f"{name}: is another than the pinned root")
-                root = anchor
-            if found and found[-1].signed.version == number - 1:
-                before = found[-1].signed
-                if not root.signed.get_root_verification_result(before, root.signed_bytes, root.signatures):
-                    self._seen.problems.append(f"{name}: does not follow from the root before it")
-                    continue
-            found.append(root)
-        return [root.signed for root in found]
+            if self._follows(found[number + 1], before):
+                found[number] = before
+        self._seen.problems += [
+            f"{number}.root.json: does not belong to the chain of the pinned root"
+            for number in sorted(there.keys() - found.keys())
+        ]
+        return [root.signed for _, root in sorted(found.items())]
+
+    @staticmethod
+    def _follows(root: Metadata[Root], before: Metadata[Root]) -> bool:
+        return bool(root.signed.get_root_verification_result(before.signed, root.signed_bytes, root.signatures))
 
     def all_of(self, role: Role, newest: int, roots: list[Root]) -> list[Metadata[Any]]:
         """Return what is there of *role* from 1 to *newest*, signed by one of *roots*."""
+        if newest > _MAX:
+            raise NotDone(f"{newest} states where at most {_MAX} are looked at", place=f"{role} metadata")
         found = []
         for number in range(1, newest + 1):
             metadata = self._load(role, number)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from ec_closure.nar.hash import hash_path
 from ec_release.audit.checking import NotDone, Seen
-from ec_release.audit.git import PublicRepository
 from ec_release.closure import lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ec_closure.manifest import Manifest, Source
+    from ec_release.audit.git import PublicRepository
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ def claimed(described: Mapping[str, Manifest]) -> Source:
 
 
 class PublicSource:
-    """The public repository *address* (None: none was named), read when first asked for, into *scratch*.
+    """The public *repository* (None: none was named), read when first asked for; files are written to *scratch*.
 
-    Methods raise `NotDone` where it cannot be read. Raises `UsageError` for what is no address.
+    Methods raise `NotDone` where it cannot be read.
     """
 
-    def __init__(self, address: str | None, scratch: Path, report: Callable[[str], None]) -> None:
-        self._repository = PublicRepository(address, scratch) if address is not None else None
+    def __init__(self, repository: PublicRepository | None, scratch: Path, report: Callable[[str], None]) -> None:
+        self._repository = repository
         self._scratch = scratch
         self._report = report
         self._unread: NotDone | None = None

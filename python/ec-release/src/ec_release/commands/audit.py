@@ -61,6 +61,7 @@ def audit(
         time=read_time(time),
         source=source,
         signers=allowed_signers.resolve() if allowed_signers else None,
+        ca_file=ca_file.resolve() if ca_file else None,
         skip=frozenset(skip),
     )
     with names(f"auditing {tag}") as report:
