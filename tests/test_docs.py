@@ -21,7 +21,7 @@ MARKDOWN = [
 # For operators: what they show is typed.
 OPERATORS = [
     ROOT / "RUNNER_IMAGES.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("boot-images", "installing", "upgrading")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("boot-images", "flake-images", "installing", "upgrading")),
 ]
 
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)

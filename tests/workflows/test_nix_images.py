@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.registry import PASSWORD, USER, Registry, copies, copy_to, oci_layout, running
-from tests.workflows.documents import ROOT, read
+from tests.workflows.documents import ROOT, load, read
 from tests.workflows.rules import pins
 
 if TYPE_CHECKING:
@@ -370,6 +370,19 @@ def test_callers_use_no_path_of_their_own_checkout() -> None:
     for name in NAMES:
         used = [step.data["uses"] for step in read(ACTIONS / name / "action.yml").used()]
         assert not [one for one in used if one.startswith("./")]
+
+
+def test_the_documents_caller_calls_it() -> None:
+    """With inputs that there are, all that are required, and the rights of all jobs; every input is in the table."""
+    document = (ROOT / "docs" / "flake-images.md").read_text()
+    declared = read(WORKFLOW).data["on"]["workflow_call"]["inputs"]
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", document, re.DOTALL | re.MULTILINE)
+    (job,) = load(text)["jobs"].values()
+    assert re.fullmatch(r"every-channel/runner/\.github/workflows/nix\.yml@[0-9a-f]{40}", job["uses"])
+    assert {name for name, what in declared.items() if what.get("required")} <= job["with"].keys() <= declared.keys()
+    assert job["permissions"] == read(WORKFLOW).jobs["push"]["permissions"]
+    rows = re.findall(r"^\| (`[a-z`, -]+`) \| ", document, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"[a-z-]+", row)} >= declared.keys()
 
 
 def pin_actions(*arguments: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
