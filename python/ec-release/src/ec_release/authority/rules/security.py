@@ -87,9 +87,19 @@ def _scan(facts: Facts, push: Deed, scans: list[Deed]) -> Iterator[tuple[str, De
 
 
 def _renames(facts: Facts, deed: Deed) -> bool:
-    """Tell whether a deed gives a further name to bytes that are there, by their digest."""
+    """Tell whether a deed gives a further name to what the same workflow pushed before, by its digest.
+
+    Bytes of which that cannot be told count as new ones.
+    """
     source = facts.reference(deed.act.source.removeprefix("image:"))
-    return deed.act.source.startswith("image:") and source.repository == facts.repository and source.by_digest
+    if not deed.act.source.startswith("image:") or source.repository != facts.repository:
+        return False
+    before = [
+        one
+        for one in facts.deeds
+        if one.act.kind == "image" and one.workflow.file == deed.workflow.file and one.order < deed.order
+    ]
+    return any(f"steps[{one.step.token}].outputs.digest" in source.digest for one in before)
 
 
 def _about(facts: Facts, deed: Deed) -> bool:
