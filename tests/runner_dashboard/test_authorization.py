@@ -38,6 +38,8 @@ NEEDS = {
     "GET /nodes/{node}": "viewer read",
     "GET /releases": "viewer read",
     "GET /outliers": "viewer read",
+    "GET /alarms": "viewer read",
+    "GET /api/v1/alarms": "viewer read",
     "GET /audit": "admin audit",
     "GET /enrolment": "operator enrol",
     "POST /enrolment/tickets": "operator enrol",

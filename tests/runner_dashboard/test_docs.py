@@ -30,6 +30,7 @@ WORDS: dict[Any, str] = {
     tuple[config.Word, ...]: "list of words",
 }
 PATTERNS = {
+    r"^(https?://[\x21-\x7e]{1,1000})?$(?!\n)": "address or empty",
     r"^[^\x00-\x1f\x7f]{0,60}$(?!\n)": "text or empty",
     r"^[\x21-\x7e]{0,200}$(?!\n)": "word or empty",
     r"^[A-Za-z0-9_.:/-]{0,100}$(?!\n)": "word or empty",
@@ -54,6 +55,8 @@ def type_of(hint: Any) -> str:
     if get_origin(hint) is Literal:
         *first, last = (f"`{word}`" for word in get_args(hint))
         return f"{', '.join(first)} or {last}" if first else last
+    if get_origin(hint) is tuple:
+        return f"list of {type_of(get_args(hint)[0])}"
     if get_origin(hint) is Annotated:
         (meta,) = get_args(hint)[1:]
         if meta.pattern is not None:

@@ -135,6 +135,14 @@ class FleetTable(Table, frozen=True, kw_only=True):
     silent_after: Annotated[int, msgspec.Meta(ge=60, le=31_536_000)] = 172_800
 
 
+class NotifyTable(Table, frozen=True, kw_only=True):
+    """Whom alarms are told: *url* gets each one signed with the secret in *secret_file*. Empty: nobody."""
+
+    url: Annotated[str, msgspec.Meta(pattern=r"^(https?://[\x21-\x7e]{1,1000})?$(?!\n)")] = ""
+    secret_file: AbsoluteOrEmpty = ""
+    kinds: tuple[Literal["silent", "failed", "suspected"], ...] = ("silent", "failed", "suspected")
+
+
 class LogTable(Table, frozen=True, kw_only=True):
     """How it logs."""
 
@@ -154,6 +162,7 @@ class Config(Table, frozen=True, kw_only=True):
     sign_in: SignInTable = SignInTable()
     proxy: ProxyTable = ProxyTable()
     fleet: FleetTable = FleetTable()
+    notify: NotifyTable = NotifyTable()
     log: LogTable = LogTable()
 
     @property
@@ -194,6 +203,8 @@ class Config(Table, frozen=True, kw_only=True):
         issuer = urlsplit(sign_in.issuer)
         if issuer.scheme == "http" and issuer.hostname not in LOOPBACK:
             yield "is http: who answers there cannot be told", "sign_in.issuer"
+        if self.notify.url and not self.notify.secret_file:
+            yield "needs secret_file: the receiver could not tell who sends", "notify"
         for network in self.proxy.networks:
             try:
                 ipaddress.ip_network(network)
@@ -208,6 +219,8 @@ class Config(Table, frozen=True, kw_only=True):
                 "server.host is reachable from elsewhere and server.public_url is not https: tokens and session "
                 "cookies travel in the clear"
             )
+        if self.notify.url.startswith("http://") and urlsplit(self.notify.url).hostname not in LOOPBACK:
+            found.append("notify.url is http: whoever is on the way reads which nodes are in trouble")
         if self.sign_in.kind != "none" and not any((self.sign_in.admins, self.sign_in.operators, self.sign_in.viewers)):
             found.append("sign_in lists nobody: whoever signs in there may nothing")
         if self.ingest.in_flight < self.ingest.max_envelope:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 import uvicorn
 
+from runner_dashboard.alarms.watch import Watch
 from runner_dashboard.data import opening
 from runner_dashboard.errors import ServeError
 from runner_dashboard.services import Services
@@ -112,8 +113,9 @@ async def _run(services: Services, listening: socket.socket, ready: Callable[[],
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    ready()
-    await server.serve(sockets=[listening])
+    with Watch(services):
+        ready()
+        await server.serve(sockets=[listening])
     log.info("stopped")
 
 

@@ -269,6 +269,38 @@ acknowledgements = Table(
     Index(None, "code", "expires_at"),
 )
 
+# What operators are woken for. One of a kind is active on a node at one time: `ended` is empty until it is over.
+alarms = Table(
+    "alarms",
+    METADATA,
+    Column("id", TEXT, primary_key=True),
+    _text("kind"),
+    _of("node", "nodes.id"),
+    _text("detail"),
+    _number("began"),
+    _maybe_number("ended"),
+    Index(None, "ended"),
+)
+Index(
+    "ix_alarms_active", alarms.c.kind, alarms.c.node, unique=True,
+    sqlite_where=alarms.c.ended.is_(None), postgresql_where=alarms.c.ended.is_(None),
+)  # fmt: skip
+
+# Messages about alarms: in line until they were sent (or given up, with *error*), the next try at *next_at*.
+deliveries = Table(
+    "deliveries",
+    METADATA,
+    Column("id", TEXT, primary_key=True),
+    _of("alarm_id", "alarms.id"),
+    _text("what"),
+    _number("made_at"),
+    _number("attempts"),
+    _number("next_at"),
+    _maybe_number("sent_at"),
+    _text("error"),
+    Index(None, "sent_at", "next_at"),
+)
+
 signing_keys = Table(
     "signing_keys",
     METADATA,

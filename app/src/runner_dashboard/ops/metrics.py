@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from runner_dashboard.data.tables import nodes, reports, suspicions
+from runner_dashboard.alarms.alarm import KINDS
+from runner_dashboard.data.tables import alarms, nodes, reports, suspicions
 from runner_dashboard.ops.counters import Page
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ COUNTERS = {
     "nonces": "Nonces that were handed out.",
     "requests": "Requests by route and status.",
     "request_seconds": "Time that requests took, by route.",
+    "notifications": "Messages about alarms by outcome: sent, or failed (and tried again).",
     "refusals": "Requests that were refused, by code.",
 }
 
@@ -34,6 +36,7 @@ def render(services: Services, now: int) -> str:
     page.gauge(f"{_PREFIX}start_timestamp_seconds", "When it started.", services.started)
     with services.database.read() as connection:
         _fleet(page, connection, now - services.config.fleet.silent_after)
+        _alarms(page, connection)
     page.gauge(f"{_PREFIX}database_bytes", "Size of the database with its log.", services.database.size())
     page.gauge(
         f"{_PREFIX}writes_waiting", "Work that waits for a thread that writes.", services.database.writer.waiting
@@ -70,3 +73,14 @@ def _fleet(page: Page, connection: Connection, silent: int) -> None:
     page.gauge(
         f"{_PREFIX}suspicions", "Nodes whose key is suspected to be used twice.", connection.scalar(suspected) or 0
     )
+
+
+def _alarms(page: Page, connection: Connection) -> None:
+    active = dict(
+        connection.execute(select(alarms.c.kind, func.count()).where(alarms.c.ended.is_(None)).group_by(alarms.c.kind))
+        .tuples()
+        .all()
+    )
+    page.family("gauge", f"{_PREFIX}alarms", "Alarms that are not over, by kind.", {
+        (("kind", kind),): active.get(kind, 0) for kind in KINDS
+    })  # fmt: skip

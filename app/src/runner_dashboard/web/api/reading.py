@@ -8,6 +8,8 @@ import msgspec
 from starlette.responses import Response
 
 from runner_dashboard import audit
+from runner_dashboard.alarms import alarm
+from runner_dashboard.alarms.alarm import Alarm
 from runner_dashboard.fleet import acknowledging, node, nodes, outliers, releases
 from runner_dashboard.fleet import overview as glance
 from runner_dashboard.fleet.acknowledging import Acknowledgement
@@ -39,6 +41,13 @@ class AcknowledgementList(msgspec.Struct, frozen=True):
     """Acknowledgements, newest first, also those that have ended."""
 
     acknowledgements: list[Acknowledgement]
+
+
+class AlarmList(msgspec.Struct, frozen=True):
+    """Alarms: those that are not over, and the newest of those that are."""
+
+    active: list[Alarm]
+    over: list[Alarm]
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +143,12 @@ def acknowledgement_list(call: Call) -> AcknowledgementList:
         return AcknowledgementList(acknowledging.listed(connection))
 
 
+def alarm_list(call: Call) -> AlarmList:
+    """Return what operators are woken for."""
+    with call.services.database.read() as connection:
+        return AlarmList(alarm.active(connection), alarm.over(connection))
+
+
 def audit_page(call: Call) -> AuditPage:
     """Return a page of the audit. Raises `MalformedError`."""
     before = call.number("before", _MAX_ID, 1, _MAX_ID)
@@ -191,6 +206,8 @@ ROUTES = (
          "Nodes of one release on which one path has other bytes.", answer=Outliers),
     Spec("GET", "/api/v1/acknowledgements", lambda call: respond.json(acknowledgement_list(call)), Role.VIEWER, "read",
          "api", "Who knows of which findings, and until when.", answer=AcknowledgementList),
+    Spec("GET", "/api/v1/alarms", lambda call: respond.json(alarm_list(call)), Role.VIEWER, "read", "api",
+         "What operators are woken for: silent, failed and suspected nodes.", answer=AlarmList),
     Spec("GET", "/api/v1/audit", lambda call: respond.json(audit_page(call)), Role.ADMIN, "audit", "api",
          "Changes and refusals, newest first.", answer=AuditPage, query=_BEFORE),
     Spec("GET", "/api/v1/openapi.json", description, Role.VIEWER, "read", "api", "This description."),

@@ -85,6 +85,11 @@ def outliers(call: Call) -> Response:
     return respond.page(call, "outliers.html", found=api.outlier_list(call))
 
 
+def alarms(call: Call) -> Response:
+    """Show what operators are woken for."""
+    return respond.page(call, "alarms.html", found=api.alarm_list(call), told=bool(call.services.config.notify.url))
+
+
 def audit(call: Call) -> Response:
     """Show changes and refusals."""
     return respond.page(call, "audit.html", page=api.audit_page(call))
@@ -96,5 +101,6 @@ ROUTES = (
     Spec("GET", "/nodes/{node}", node, Role.VIEWER, "read", "page", "One node."),
     Spec("GET", "/releases", releases, Role.VIEWER, "read", "page", "Releases that nodes run."),
     Spec("GET", "/outliers", outliers, Role.VIEWER, "read", "page", "Who differs from its peers."),
+    Spec("GET", "/alarms", alarms, Role.VIEWER, "read", "page", "What operators are woken for."),
     Spec("GET", "/audit", audit, Role.ADMIN, "audit", "page", "Changes and refusals."),
 )

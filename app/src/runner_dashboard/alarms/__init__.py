@@ -1,0 +1,1 @@
+"""What an operator is woken for: silent nodes, nodes that failed, keys that are suspected; told by a signed webhook."""
