@@ -12,6 +12,7 @@ from tests.fuzz.targets import (
     narinfo,
     netboot,
     nix_text,
+    release,
     settings,
     signed,
     store_db,
@@ -29,5 +30,6 @@ OTHERS = (
 )  # fmt: skip
 
 TARGETS = {
-    target.name: target for target in (*NAMED, *OTHERS, *around.AROUND, *netboot.NETBOOT, *broadcasts.BROADCASTS)
+    target.name: target
+    for target in (*NAMED, *OTHERS, *around.AROUND, *netboot.NETBOOT, *broadcasts.BROADCASTS, *release.RELEASE)
 }

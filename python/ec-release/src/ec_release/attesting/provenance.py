@@ -190,7 +190,11 @@ def verify(data: bytes, keys: Sequence[Key], threshold: int, *, what: str) -> Pr
 
     Raises `SignatureError`, `BadInputError`, `LimitError`. Not checked: what it says; see `compare`.
     """
-    payload = dsse.verify(data, intoto.PAYLOAD_TYPE, keys, threshold=threshold, what=what)
+    return decode(dsse.verify(data, intoto.PAYLOAD_TYPE, keys, threshold=threshold, what=what), what=what)
+
+
+def decode(payload: bytes, *, what: str) -> ProvenanceStatement:
+    """Decode a statement that was verified. Raises `BadInputError`, `LimitError`."""
     return strict_json.decode(payload, ProvenanceStatement, what=what, max_bytes=MAX_BYTES, max_depth=_MAX_DEPTH)
 
 

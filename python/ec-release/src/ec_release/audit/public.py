@@ -103,4 +103,9 @@ def _page(url: str, fetcher: ReleaseFetcher) -> tuple[_Release, ...]:
         data = fetcher.download_bytes(url, _MAX_LISTING)
     except DownloadError as error:
         raise FetchError(excerpt(str(error)), place="the list of releases") from error
+    return decode_page(data)
+
+
+def decode_page(data: bytes) -> tuple[_Release, ...]:
+    """Decode one page of a forge's list of releases. Raises `BadInputError`, `LimitError`."""
     return strict_json.decode(data, tuple[_Release, ...], what="the list of releases", max_bytes=_MAX_LISTING)
