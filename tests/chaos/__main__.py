@@ -1,4 +1,7 @@
-"""`./dev chaos [--kills N] [--seed N]`: runs are killed at random moments on real Nix; figures on standard output."""
+"""`./dev chaos [verify|publish] [--kills N] [--seed N]`: programs are killed at random moments; figures on stdout.
+
+`verify` kills runs of the verifier on real Nix, `publish` publishers to a forge.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import tempfile
 from pathlib import Path
 from random import Random
 
+from tests.chaos import publishing
 from tests.chaos.kill import KINDS, Victim
 
 from ec_verify.demo.lab import Lab
@@ -17,12 +21,17 @@ from ec_verify.demo.lab import Lab
 def main() -> int:
     """Build a world, kill, look, and tell."""
     parser = argparse.ArgumentParser(prog="./dev chaos", description=__doc__)
-    parser.add_argument("--kills", type=int, default=200, help="how many runs to strike [200]")
+    parser.add_argument("what", nargs="?", choices=["verify", "publish"], default="verify")
+    parser.add_argument("--kills", type=int, help="how many runs to strike [200; of publishers 50]")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    random = Random(options.seed)  # noqa: S311 - to be repeated
+    if options.what == "publish":
+        with tempfile.TemporaryDirectory(prefix="ec-chaos-") as directory:
+            sys.stdout.write(publishing.main(Path(directory), options.kills or 50, random) + "\n")
+        return 0
     if os.geteuid() != 0:
         parser.error("root is needed: file systems are mounted")
-    random = Random(options.seed)  # noqa: S311 - to be repeated
     with (
         tempfile.TemporaryDirectory(prefix="ec-chaos-", ignore_cleanup_errors=True) as directory,
         Lab(Path(directory)) as lab,
@@ -30,7 +39,7 @@ def main() -> int:
         victim = Victim(lab, lab.build().clone_node("victim"))
         with victim.prepared():
             victim.whole_run()
-            for number in range(options.kills):
+            for number in range(options.kills or 200):
                 kind = random.choice(KINDS)
                 moment = random.uniform(0, victim.tally.duration * 1.1)
                 sys.stderr.write(f"{number + 1}: {kind} after {moment:.2f} s\n")
