@@ -139,6 +139,9 @@ def test_what_a_person_types_may_be_anything(repository: Repository) -> None:
         ("- shell: python\n  run: subprocess.run(['docker', 'push', name]) # here\n", "RA901"),
         ("- uses: actions/github-script@v7 # here\n", "RA901"),
         ("- run: curl https://x.example/install | sh # here\n", "RA901"),
+        ("- run: cat names >> $GITHUB_ENV # here\n", "RA901"),
+        ("- run: ssh host docker push x # here\n", "RA901"),
+        ("- run: nix run .#release-everything # here\n", "RA901"),
         ("- run: docker push # here\n", "RA905"),
         ("- run: docker buildx bake --push # here\n", "RA905"),
         ("- uses: ./.github/actions/none # here\n", "RA904"),
@@ -176,6 +179,48 @@ def test_a_program_of_the_repository_that_mentions_a_push_is_told(repository: Re
 
     repository.texts["tools/release.py"] = "print('docker')\n"
     assert codes(repository) == set()
+
+
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        ("make release", "Makefile"),
+        ("just release", "justfile"),
+        ("npm run release", "package.json"),
+        ("cd ci && ./release.sh", "ci/release.sh"),
+        ("cd ci; bash release.sh", "ci/release.sh"),
+        ("../release.sh", "ci/release.sh"),
+        ("python3 release.py", "ci/release.py"),
+    ],
+)
+def test_what_is_run_from_elsewhere_is_found(repository: Repository, command: str, path: str) -> None:
+    """A recipe of a fixed name, and a script that is named from the directory where the step is."""
+    plant(repository, f"- run: {command}\n", permissions="contents: write")
+    repository.texts[path] = "release:\n\tdocker push ghcr.io/a/b\n"
+    assert [(file, line) for _, file, line in codes(repository)] == [(path, 2)]
+
+    repository.texts[path] = "release:\n\techo docker\n"
+    assert codes(repository) == set()
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["python -m ec_release publish x", "uv run ec-release publish x", ".venv/bin/ec-release publish x",
+     "nix run github:every-channel/runner#ec-release -- publish x"],
+)  # fmt: skip
+def test_our_own_program_is_known_by_every_name(repository: Repository, command: str) -> None:
+    """However it is started."""
+    plant(repository, f"- run: {command} # here\n")
+
+    assert codes(repository) == {("RA103", OTHER, repository.line(OTHER))}
+
+
+@pytest.mark.parametrize("path", [".gitlab-ci.yml", "Jenkinsfile", ".woodpecker/x.yml", ".circleci/config.yml"])
+def test_a_pipeline_of_another_kind_is_told(repository: Repository, path: str) -> None:
+    """It is not read, and could publish anything."""
+    repository.texts[path] = "release: docker push\n"
+
+    assert codes(repository) == {("RA901", path, 1)}
 
 
 def test_workflows_of_others_get_no_rights(repository: Repository) -> None:

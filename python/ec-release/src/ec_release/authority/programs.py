@@ -46,6 +46,7 @@ _WITH_VALUE = {
     "catchsegv": frozenset(),
 }
 _POSITIONAL = {"timeout": 1, "chroot": 1}
+_RUNNERS = frozenset(["uv", "poetry", "pdm", "hatch", "pipenv", "rye"])
 _NIX_VALUE = frozenset(
     [
         "--store",
@@ -121,7 +122,15 @@ def _last(name: str, words: tuple[str, ...], installable: str) -> Program:
         if script is not None:
             return Program(rest, script=script, installable=installable)
         operands = [at for at, word in enumerate(rest) if not word.startswith(("-", "+"))]
-        return Program(rest[operands[0] :] if operands else words, installable=installable)
+        if not operands:
+            return Program(words, installable=installable)
+        script_file, *arguments = rest[operands[0] :]
+        # It is a file, not a program on the PATH.
+        return Program((script_file if "/" in script_file else f"./{script_file}", *arguments), installable=installable)
+    if re.fullmatch(r"python[0-9.]*", name) and (module := _after(rest, "-m")).startswith("ec_release"):
+        return Program(("ec-release", *rest[rest.index(module) + 1 :]), installable=installable)
+    if name in _RUNNERS and rest[:1] == ("run",):
+        return unwrap(tuple(word for word in rest[1:] if word != "--"))
     if name == "eval":
         return Program(script=" ".join(rest), installable=installable)
     if name in (".", "source") and rest:

@@ -30,6 +30,7 @@ class Step:
     *via* are the calls that lead here, outermost first. *when* is its `if` with everything that can be told put in;
     empty when it runs unless something failed. *neutered* tells that its failure may be passed over. *inputs* and
     *environment* are alternatives by name. *opaque* is a text that is not understood: a script in another language.
+    *blurred* tells that it sets variables for later steps which cannot be told.
     """
 
     place: Place
@@ -43,6 +44,7 @@ class Step:
     commands: tuple[Command, ...] = ()
     block: bool = False
     opaque: str = ""
+    blurred: bool = False
 
     def place_of(self, command: Command) -> Place:
         """Return where a command of this step stands."""

@@ -16,7 +16,20 @@ if TYPE_CHECKING:
 MAX_FILES = 50_000
 MAX_FILE = 1 << 20
 MAX_TOTAL = 256 << 20
-_HIDDEN = frozenset([".github", ".forgejo", ".gitea", ".ci", ".gitlab", ".woodpecker"])
+_HIDDEN = frozenset(
+    [
+        ".github",
+        ".forgejo",
+        ".gitea",
+        ".ci",
+        ".gitlab",
+        ".woodpecker",
+        ".circleci",
+        ".buildkite",
+        ".semaphore",
+        ".tekton",
+    ]
+)
 _PASSED = frozenset(["node_modules", "__pycache__", "result", "dist", "build", "target"])
 
 

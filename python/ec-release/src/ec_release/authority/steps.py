@@ -88,10 +88,13 @@ class StepWalk:
         for script in scripts:
             one = shell.run(script, scope.variables())
             outcome.commands += one.commands
+            outcome.blurred |= one.blurred
             for into, more in ((outcome.environment, one.environment), (outcome.outputs, one.outputs)):
                 for name, values in more.items():
                     into[name] = tuple(dict.fromkeys([*into.get(name, ()), *values]))
-        self.found.append(replace(step, commands=tuple(dict.fromkeys(outcome.commands)), block=scalar.block))
+        commands = tuple(dict.fromkeys(outcome.commands))
+        blurred = "environment" in outcome.blurred
+        self.found.append(replace(step, commands=commands, block=scalar.block, blurred=blurred))
         for command in outcome.commands:
             program = programs.unwrap(command.words)
             if program.name == "ec-release":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ec_release.authority.facts import finding
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from ec_release.authority.facts import Facts
     from ec_release.authority.judgement import Finding
 
+_OTHER_CI = re.compile(
+    r"\.gitlab-ci\.ya?ml$|\.woodpecker(?:\.ya?ml$|/)|Jenkinsfile|\.circleci/|\.buildkite/|\.semaphore/|\.tekton/"
+    r"|azure-pipelines\.ya?ml$|\.travis\.yml$|\.drone\.yml$|bitbucket-pipelines\.yml$|\.cirrus\.yml$|\.builds/"
+)
 _LOOKED_AT = (*(f"{one}/" for one in WORKFLOWS), ".github/actions/", ".forgejo/actions/", "tofu/", "docs/", "nixos/")
 
 
@@ -27,6 +32,9 @@ def judge(facts: Facts) -> Iterator[Finding]:
             yield finding(trouble.code, trouble.place, trouble.message, trouble.via)
         if not run.events and not run.troubles and run.file not in facts.called:
             yield finding("RA909", Place(run.file, 1), "only others can start it")
+    for path in facts.files.texts:
+        if _OTHER_CI.match(path):
+            yield finding("RA901", Place(path, 1), "is a pipeline of a kind that is not read here")
     for path, why in facts.files.skipped.items():
         if path.startswith(_LOOKED_AT):
             yield finding("RA907", Place(path, 1), why)
