@@ -277,6 +277,13 @@ def test_a_tag_that_is_pushed(ci: Ci) -> None:
     assert "SHA256SUMS.sig" in ci.published("boot-v2026.11.24")
     envelope = json.loads(ci.published("boot-v2026.11.24")["provenance.intoto.json"])
     assert len(envelope["signatures"]) == 1
+    # A stranger, who has the root and the public repository
+    outcome = run(
+        *(Path(sys.executable).with_name("ec-release"), "audit", "boot-v2026.11.24"),
+        *("--root", ci.flake.top / "nixos" / "trust" / "root.json", "--source", ci.flake.top),
+        *("--server", ci.forge.url, "--repository", REPOSITORY),
+    )
+    assert outcome.startswith("boot-v2026.11.24, release 1795500000: PASSED\n")
 
 
 @pytest.mark.nix

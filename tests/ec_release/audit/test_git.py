@@ -13,7 +13,7 @@ from ec_release.audit.checking import NotDone
 from ec_release.audit.git import Entry, PublicRepository, check_names
 from ec_release.closure.errors import SourceError
 
-from .conftest import Repository
+from .conftest import Repository, served
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +74,17 @@ def test_neither_hooks_nor_configuration_of_the_user_run(
 
     assert reading.commit_of("v1") == repository.git("rev-parse", "HEAD")
     assert not mark.exists()
+
+
+def test_a_repository_on_a_web_server_is_read(repository: Repository, tmp_path: Path) -> None:
+    """As most strangers read it."""
+    repository.git("update-server-info")
+    with served(repository.path) as base:
+        (tmp_path / "scratch").mkdir()
+        reading = PublicRepository(f"{base}.git", tmp_path / "scratch")
+        reading.read()
+
+    assert reading.commit_of("v1") == repository.git("rev-parse", "HEAD")
 
 
 def test_submodules_are_refused(repository: Repository, tmp_path: Path) -> None:
