@@ -65,6 +65,44 @@ def test_links_lead_somewhere(file: Path) -> None:
     assert broken_links(file) == []
 
 
+# In comments, docstrings and messages; a decision may be named by its number alone.
+NAMED = re.compile(r"(?<![\w./-])docs/(?:decisions/(?P<number>\d{4})(?![\w-])|[\w./-]+\.md\b(?:#(?P<anchor>[\w-]+))?)")
+
+
+def named_in_vain(file: Path, text: str) -> list[str]:
+    """Return the documents that *text*, of *file*, names and that are not there."""
+    found = []
+    for match in NAMED.finditer(text):
+        path = ROOT / match[0].partition("#")[0]
+        there = any(path.parent.glob(f"{match['number']}-*.md")) if match["number"] else path.is_file()
+        if not there or (match["anchor"] and match["anchor"] not in anchors(path)):
+            found.append(f"{file.relative_to(ROOT)}: {match[0]}")
+    return found
+
+
+def test_documents_that_are_named_are_there() -> None:
+    """Whoever reads a comment finds what it speaks of: in programs, workflows, modules and scripts."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    files = [ROOT / name for name in listed.split("\0") if name and not name.startswith("tests/")]
+    missing = [
+        line
+        for file in files
+        if file.is_file()
+        for line in named_in_vain(file, file.read_bytes().decode(errors="replace"))
+    ]
+
+    assert missing == []
+
+
+def test_a_document_that_is_named_in_vain_is_found() -> None:
+    """By its path, its heading, or a decision's number; part of another path is none."""
+    text = (
+        "see docs/trust.md, docs/decisions/0013 and docs/gone.md; docs/trust.md#gone, docs/decisions/9999, mydocs/x.md"
+    )
+
+    assert named_in_vain(ROOT / "x", text) == ["x: docs/gone.md", "x: docs/trust.md#gone", "x: docs/decisions/9999"]
+
+
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
     """To a file, and to a heading of a file that is there; what stands in a code block is no link."""
     (tmp_path / "there.md").write_text("# It's `here`: now\n```text\n# comment\n```\n")

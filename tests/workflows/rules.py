@@ -121,6 +121,14 @@ def on_the_mirror(document: Document) -> Iterator[str]:
             yield f"{document.name}: jobs.{name} is not kept from the mirror: if: {NOT_THE_MIRROR}"
 
 
+def passed_over(document: Document) -> Iterator[str]:
+    """Yield steps and jobs that may fail without anybody noticing: a scan among them would scan nothing."""
+    yield from (f"{step.place}: continue-on-error" for step in document.steps() if "continue-on-error" in step.data)
+    for name, job in document.jobs.items():
+        if "continue-on-error" in job:
+            yield f"{document.name}: jobs.{name}: continue-on-error"
+
+
 def dangerous_events(document: Document) -> Iterator[str]:
     """Yield events that run with rights on what strangers wrote."""
     for event in sorted(document.events & DANGEROUS_EVENTS):
@@ -222,6 +230,7 @@ RULES = (
     kept_credentials,
     without_end,
     on_the_mirror,
+    passed_over,
     dangerous_events,
     interpolated,
     not_simple,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.ec_release.container.local_registry import Registry, write_layout
-from tests.workflows.documents import ROOT, read
+from tests.workflows.documents import ROOT, load, read
 from tests.workflows.runner import Runner
 
 from ec_release.container import base
@@ -320,6 +320,33 @@ def test_tests_gate_whatever_is_published() -> None:
     }
     for job in callers.values():
         assert "tests" in job["needs"]
+
+
+def test_every_change_of_what_is_in_the_image_builds_it() -> None:
+    """What the Dockerfile copies, and what builds it, starts CI's image."""
+    paths = read(WORKFLOWS / "build-image.yml").data["on"]["push"]["paths"]
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "app" / "Dockerfile").read_text(), re.MULTILINE)
+    needed = [source for line in copied for source in line.split()]
+    needed += [
+        "app/Dockerfile",
+        "app/trivyignore.yaml",
+        ".github/workflows/container.yml",
+        ".github/workflows/tests.yml",
+    ]
+
+    assert len(needed) > 6
+    for source in needed:
+        assert any(source == path or f"{source}/".startswith(path.removesuffix("**")) for path in paths), source
+
+
+def test_a_finding_is_accepted_for_a_reason_and_until_a_day() -> None:
+    """For good, nobody would look at it again."""
+    register = load((ROOT / "app" / "trivyignore.yaml").read_text())
+
+    assert register.keys() == {"vulnerabilities"}
+    for entry in register["vulnerabilities"]:
+        assert entry.keys() >= {"id", "statement", "expired_at"}, entry
+        assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", entry["expired_at"]), entry
 
 
 @pytest.fixture

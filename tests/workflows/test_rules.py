@@ -81,6 +81,8 @@ def test_our_own_program_takes_what_it_is_called_with(file: Path) -> None:
         (rules.without_end, "timeout-minutes: 5", "env: {}"),
         (rules.without_end, "ubuntu-24.04", "ubuntu-latest"),
         (rules.without_end, "concurrency: a", ""),
+        (rules.passed_over, "timeout-minutes: 5", "timeout-minutes: 5\n    continue-on-error: true"),
+        (rules.passed_over, "run: >-", "continue-on-error: true\n        run: >-"),
         (rules.dangerous_events, "on: push", "on: [push, pull_request_target]"),
         (rules.dangerous_events, "on: push", "on:\n  workflow_run: {workflows: [a]}"),
         (rules.interpolated, '"$REF"', "${{ github.ref_name }}"),

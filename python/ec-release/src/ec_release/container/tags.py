@@ -28,7 +28,7 @@ _OWNER = re.compile(r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}")
 
 @dataclass(frozen=True)
 class Tags:
-    """What an image is called. *fixed* never names another image, *moving* names the newest of its class."""
+    """What an image is called. *fixed* is of its commit or release, *moving* names the newest of its class."""
 
     name: str
     fixed: str
