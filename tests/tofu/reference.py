@@ -30,6 +30,8 @@ STACK = Path("stacks/runner-dashboard")
 
 # Set by the module, each for its reason: where it listens, where data lie, what it is called.
 OWN = {"server.host", "server.port", "server.public_url", "database.file"}
+# Given by a file of `secret_files`: a configuration map is no place for a secret.
+BY_FILE = {"database.url"}
 BLOCK = re.compile(r'^variable "(?P<name>\w+)" \{\n.*?^\}\n', re.MULTILINE | re.DOTALL)
 VALIDATION = re.compile(r"\n  validation \{\n.*?^  \}\n", re.MULTILINE | re.DOTALL)
 TABLE = re.compile(r"(?P<before><!-- (?P<kind>variables|outputs) -->\n).*?(?P<after><!-- end -->)", re.DOTALL)
@@ -113,7 +115,7 @@ def settings() -> str:
         tables.setdefault(table, [])
         if secret(key):
             secrets.append(f'    "{table}.{key}",')
-        elif f"{table}.{key}" not in OWN:
+        elif f"{table}.{key}" not in OWN | BY_FILE:
             tables[table].append(f"{key} = optional({type_})")
     written = []
     for table, offered in tables.items():

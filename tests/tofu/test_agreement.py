@@ -121,11 +121,12 @@ def test_every_key_is_offered_set_or_a_secret() -> None:
     offered = {f"{table}.{key}" for table, key, _ in reference.configured()}
     settings = (MODULE / "settings.tf").read_text()
 
-    assert offered >= reference.OWN
+    assert offered >= reference.OWN | reference.BY_FILE
+    assert {f"{key}_file" for key in reference.BY_FILE} <= offered
     for table, key, type_ in reference.configured():
         if reference.secret(key):
             assert f'"{table}.{key}",' in settings
-        elif f"{table}.{key}" not in reference.OWN:
+        elif f"{table}.{key}" not in reference.OWN | reference.BY_FILE:
             assert re.search(rf"^      {key} +?= optional\({re.escape(type_)}\)$", settings, re.MULTILINE), key
 
 

@@ -48,9 +48,9 @@ def test_variables_that_are_explained_exist() -> None:
 def test_the_application_has_the_commands() -> None:
     """Every `runner-dashboard …` that is typed, with its options."""
     program = str(Path(sys.executable).parent / "runner-dashboard")
-    typed = re.findall(r"(?<![\w./-])runner-dashboard (backup|token [a-z]+)([^\n`]*)", CONSOLE + TEXT)
+    typed = re.findall(r"(?<![\w./-])runner-dashboard (backup|restore|token [a-z]+)([^\n`]*)", CONSOLE + TEXT)
 
-    assert {"backup", "token generate", "token create"} <= {command for command, _ in typed}
+    assert {"backup", "restore", "token generate", "token create"} <= {command for command, _ in typed}
     for command, rest in typed:
         known = options(help_of(program, *command.split()))
         assert options(rest.partition(">")[0]) <= known, (command, rest)

@@ -24,6 +24,7 @@ EVERYTHING: dict[str, Any] = {
 }
 TYPES = {
     "kubernetes_config_map_v1",
+    "kubernetes_horizontal_pod_autoscaler_v2",
     "kubernetes_ingress_v1",
     "kubernetes_manifest",
     "kubernetes_namespace_v1",
@@ -69,9 +70,20 @@ def most(tofu: Tofu) -> dict[str, Any]:
     return tofu.planned(**EVERYTHING)
 
 
-def test_nothing_has_rights(most: dict[str, Any]) -> None:
+@pytest.fixture(scope="module")
+def shared(tofu: Tofu) -> dict[str, Any]:
+    """Return the plan of several pods behind PostgreSQL, with everything switched on."""
+    files = {
+        "identity.bootstrap_token_file": {"name": "dashboard-bootstrap"},
+        "database.url_file": {"name": "dashboard-database"},
+    }
+    return tofu.planned(**EVERYTHING, secret_files=files, autoscaling={})
+
+
+def test_nothing_has_rights(most: dict[str, Any], shared: dict[str, Any]) -> None:
     """No role, no binding, no secret: the types of resources are these, whatever is switched on."""
-    assert set(resources(most)) == TYPES
+    assert set(resources(most)) == TYPES - {"kubernetes_horizontal_pod_autoscaler_v2"}
+    assert set(resources(shared)) == TYPES - {"kubernetes_persistent_volume_claim_v1"}
     (account,) = resources(most)["kubernetes_service_account_v1"]
     assert account["automount_service_account_token"] is False
     assert pod(most)["automount_service_account_token"] is False
@@ -236,6 +248,16 @@ def test_every_file_with_a_secret_is_mounted_where_the_application_looks(least: 
     assert configuration(least).identity.bootstrap_token_file == path
     assert secrets["projected"][0]["default_mode"] == "0440"
     assert pod(least)["security_context"][0]["fs_group"] == pod(least)["security_context"][0]["run_as_user"]
+
+
+def test_several_write_nowhere_but_to_their_database(shared: dict[str, Any]) -> None:
+    """The application takes PostgreSQL from the file, and the pod has nothing to keep."""
+    found = configuration(shared)
+    mounts = {mount["name"]: mount for mount in pod(shared)["container"][0]["volume_mount"]}
+
+    assert found.database.url_file.endswith("/database.url_file")
+    assert found.database.file == ""
+    assert {name for name, mount in mounts.items() if not mount["read_only"]} == {"temporary"}
 
 
 def test_the_claim_is_not_deleted_with_the_rest(tofu: Tofu) -> None:

@@ -26,75 +26,78 @@ MINUTES = 1000
 
 # A fleet and a dashboard that are well, minute by minute. Prometheus' test begins at 1970.
 WELL: Mapping[str, str] = {
-    'runner_dashboard_info{instance="a",version="1"}': "1x{minutes}",
-    'runner_dashboard_start_timestamp_seconds{instance="a"}': "1x{minutes}",
-    'runner_dashboard_nodes{instance="a",state="enrolled"}': "200x{minutes}",
-    'runner_dashboard_nodes{instance="a",state="pending"}': "0x{minutes}",
-    'runner_dashboard_node_verdicts{instance="a",verdict="passed"}': "200x{minutes}",
-    'runner_dashboard_node_verdicts{instance="a",verdict="failed"}': "0x{minutes}",
-    'runner_dashboard_node_verdicts{instance="a",verdict="undecided"}': "0x{minutes}",
-    'runner_dashboard_silent_nodes{instance="a"}': "0x{minutes}",
-    'runner_dashboard_newest_report_timestamp_seconds{instance="a"}': "0+60x{minutes}",
-    'runner_dashboard_suspicions{instance="a"}': "0x{minutes}",
-    'runner_dashboard_writes_waiting{instance="a"}': "3x{minutes}",
-    'runner_dashboard_requests_total{instance="a",route="GET /",status="200"}': "0+60x{minutes}",
-    'runner_dashboard_requests_total{instance="a",route="GET /",status="503"}': "0+1x{minutes}",
-    'runner_dashboard_request_seconds_total{instance="a",route="GET /"}': "0+6x{minutes}",
-    'runner_dashboard_reports_total{instance="a",outcome="fresh"}': "0+100x{minutes}",
-    'runner_dashboard_reports_total{instance="a",outcome="late"}': "0+100x{minutes}",
-    'runner_dashboard_reports_total{instance="a",outcome="replayed"}': "0+2x{minutes}",
+    'runner_dashboard_info{instance="a",job="d",version="1"}': "1x{minutes}",
+    'runner_dashboard_start_timestamp_seconds{instance="a",job="d"}': "1x{minutes}",
+    'runner_dashboard_nodes{instance="a",job="d",state="enrolled"}': "200x{minutes}",
+    'runner_dashboard_nodes{instance="a",job="d",state="pending"}': "0x{minutes}",
+    'runner_dashboard_node_verdicts{instance="a",job="d",verdict="passed"}': "200x{minutes}",
+    'runner_dashboard_node_verdicts{instance="a",job="d",verdict="failed"}': "0x{minutes}",
+    'runner_dashboard_node_verdicts{instance="a",job="d",verdict="undecided"}': "0x{minutes}",
+    'runner_dashboard_silent_nodes{instance="a",job="d"}': "0x{minutes}",
+    'runner_dashboard_newest_report_timestamp_seconds{instance="a",job="d"}': "0+60x{minutes}",
+    'runner_dashboard_suspicions{instance="a",job="d"}': "0x{minutes}",
+    'runner_dashboard_writes_waiting{instance="a",job="d"}': "3x{minutes}",
+    'runner_dashboard_requests_total{instance="a",job="d",route="GET /",status="200"}': "0+60x{minutes}",
+    'runner_dashboard_requests_total{instance="a",job="d",route="GET /",status="503"}': "0+1x{minutes}",
+    'runner_dashboard_request_seconds_total{instance="a",job="d",route="GET /"}': "0+6x{minutes}",
+    'runner_dashboard_reports_total{instance="a",job="d",outcome="fresh"}': "0+100x{minutes}",
+    'runner_dashboard_reports_total{instance="a",job="d",outcome="late"}': "0+100x{minutes}",
+    'runner_dashboard_reports_total{instance="a",job="d",outcome="replayed"}': "0+2x{minutes}",
 }
 
+# Of the fleet, whoever tells of it
+ONCE: Mapping[str, None] = {"instance": None}
+
 # What is otherwise, when each alert is there, with which labels, and what it says.
-Case = tuple["Mapping[str, str]", str, "Mapping[str, str | None]", str]
+Case = tuple["Mapping[str, str]", str, "Mapping[str, str | None] | Mapping[str, None]", str]
 CASES: Mapping[str, Case] = {
     "RunnerNodeFailed": (
-        {'runner_dashboard_node_verdicts{instance="a",verdict="failed"}': "3x{minutes}"},
-        "6m", {"verdict": "failed"}, "3 nodes run what was not signed",
+        {'runner_dashboard_node_verdicts{instance="a",job="d",verdict="failed"}': "3x{minutes}"},
+        "6m", ONCE, "3 nodes run what was not signed",
     ),
     "RunnerKeyUsedTwice": (
-        {'runner_dashboard_suspicions{instance="a"}': "0 0 1x{minutes}"},
-        "2m", {}, "1 nodes report with a key that seems to be used twice",
+        {'runner_dashboard_suspicions{instance="a",job="d"}': "0 0 1x{minutes}"},
+        "2m", ONCE, "1 nodes report with a key that seems to be used twice",
     ),
     "RunnerNodesUndecided": (
-        {'runner_dashboard_node_verdicts{instance="a",verdict="undecided"}': "7x{minutes}"},
-        "721m", {"verdict": "undecided"}, "7 nodes have proven nothing for half a day",
+        {'runner_dashboard_node_verdicts{instance="a",job="d",verdict="undecided"}': "7x{minutes}"},
+        "721m", ONCE, "7 nodes have proven nothing for half a day",
     ),
     "RunnerNodesSilent": (
-        {'runner_dashboard_silent_nodes{instance="a"}': "2x{minutes}"},
-        "16m", {}, "2 enrolled nodes have not reported for too long",
+        {'runner_dashboard_silent_nodes{instance="a",job="d"}': "2x{minutes}"},
+        "16m", ONCE, "2 enrolled nodes have not reported for too long",
     ),
     "RunnerFleetSilent": (
-        {'runner_dashboard_newest_report_timestamp_seconds{instance="a"}': "60x{minutes}"},
-        "377m", {}, "no node has reported for 6h 16m 0s",
+        {'runner_dashboard_newest_report_timestamp_seconds{instance="a",job="d"}': "60x{minutes}"},
+        "377m", ONCE, "no node has reported for 6h 16m 0s",
     ),
     "RunnerNodesWait": (
-        {'runner_dashboard_nodes{instance="a",state="pending"}': "4x{minutes}"},
-        "61m", {"state": "pending"}, "4 keys wait for approval",
+        {'runner_dashboard_nodes{instance="a",job="d",state="pending"}': "4x{minutes}"},
+        "61m", ONCE, "4 keys wait for approval",
     ),
     "RunnerDashboardAbsent": (
-        {'runner_dashboard_info{instance="a",version="1"}': "_x{minutes}"},
-        "11m", {"instance": None}, "no dashboard answers /metrics",
+        {'runner_dashboard_info{instance="a",job="d",version="1"}': "_x{minutes}"},
+        "11m", {"instance": None, "job": None}, "no dashboard answers /metrics",
     ),
     "RunnerDashboardRestarts": (
-        {'runner_dashboard_start_timestamp_seconds{instance="a"}': "1+1x{minutes}"},
+        {'runner_dashboard_start_timestamp_seconds{instance="a",job="d"}': "1+1x{minutes}"},
         "4m", {}, "the dashboard started 4 times within an hour",
     ),
     "RunnerDashboardFails": (
-        {'runner_dashboard_requests_total{instance="a",route="GET /",status="503"}': "0+6x{minutes}"},
+        {'runner_dashboard_requests_total{instance="a",job="d",route="GET /",status="503"}': "0+6x{minutes}"},
         "11m", {}, "100m requests a second cannot be answered",
     ),
     "RunnerDashboardSlow": (
-        {'runner_dashboard_request_seconds_total{instance="a",route="GET /"}': "0+180x{minutes}"},
+        {'runner_dashboard_request_seconds_total{instance="a",job="d",route="GET /"}': "0+180x{minutes}"},
         "16m", {"route": "GET /"}, "GET / takes more than two seconds",
     ),
     "RunnerDashboardWritesWait": (
-        {'runner_dashboard_writes_waiting{instance="a"}': "501x{minutes}"},
+        {'runner_dashboard_writes_waiting{instance="a",job="d"}': "501x{minutes}"},
         "6m", {}, "501 writes wait",
     ),
     "RunnerReportsRefused": (
-        {'runner_dashboard_reports_total{instance="a",outcome="replayed"}': "0+30x{minutes}"},
-        "31m", {}, "more than a tenth of the reports is refused",
+        {'runner_dashboard_reports_total{instance="a",job="d",outcome="replayed"}': "0+30x{minutes}"},
+        "31m", ONCE, "more than a tenth of the reports is refused",
     ),
 }  # fmt: skip
 
@@ -157,7 +160,7 @@ def test_a_fleet_that_is_well_wakes_nobody(promtool: str, tmp_path: Path) -> Non
 def test_an_alert_comes_when_it_should(promtool: str, tmp_path: Path, name: str) -> None:
     """Not before its time, then with its labels and one line that says what is wrong."""
     changed, moment, labels, summary = CASES[name]
-    whole = {"instance": "a", "severity": ALERTS[name].severity, **labels}
+    whole = {"instance": "a", "job": "d", "severity": ALERTS[name].severity, **labels}
     there = {
         "exp_labels": {key: value for key, value in whole.items() if value is not None},
         "exp_annotations": {"summary": summary, "action": ALERTS[name].action},
@@ -168,6 +171,22 @@ def test_an_alert_comes_when_it_should(promtool: str, tmp_path: Path, name: str)
         expected.append({"eval_time": f"{minutes(moment) - 2}m", "alertname": name, "exp_alerts": []})
 
     assert "" == tried(promtool, tmp_path, {**WELL, **changed}, expected)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, _, labels, _) in CASES.items() if labels is ONCE])
+def test_two_dashboards_tell_of_a_fleet_once(promtool: str, tmp_path: Path, name: str) -> None:
+    """Behind one database both say the same: nobody is woken twice."""
+    changed, moment, _, summary = CASES[name]
+    first = {**WELL, **changed}
+    both = first | {series.replace('instance="a"', 'instance="b"'): values for series, values in first.items()}
+    there = {
+        "exp_labels": {"job": "d", "severity": ALERTS[name].severity},
+        "exp_annotations": {"summary": summary, "action": ALERTS[name].action},
+    }
+
+    expected = [{"eval_time": moment, "alertname": name, "exp_alerts": [there]}]
+
+    assert "" == tried(promtool, tmp_path, both, expected)
 
 
 def test_one_trouble_is_one_alert(promtool: str, tmp_path: Path) -> None:

@@ -7,9 +7,12 @@ locals {
   secrets_directory = "/run/secrets/runner-dashboard"
   host              = "0.0.0.0"
 
+  # With PostgreSQL, dashboards share a database and keep nothing themselves.
+  shared = contains(keys(var.secret_files), "database.url_file")
+
   # Names are known when all is planned; references make the order.
   namespace = var.create_namespace ? kubernetes_namespace_v1.dashboard[0].metadata[0].name : var.namespace
-  claim     = var.storage.existing_claim == null ? kubernetes_persistent_volume_claim_v1.state[0].metadata[0].name : var.storage.existing_claim
+  claim     = local.shared ? null : coalesce(var.storage.existing_claim, one(kubernetes_persistent_volume_claim_v1.state[*].metadata[0].name))
   domain    = trimprefix(var.public_url, "https://")
 
   # A registry, a name in it, and a digest. Without a registry, it would be up to whoever pulls.

@@ -29,7 +29,7 @@ output "service_account" {
 }
 
 output "claim" {
-  description = "The claim of the volume with the database."
+  description = "The claim of the volume with the database; null with PostgreSQL."
   value       = local.claim
 }
 

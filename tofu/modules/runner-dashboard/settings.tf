@@ -56,6 +56,7 @@ variable "settings" {
 locals {
   # What names a file with a secret.
   secret_keys = [
+    "database.url_file",
     "identity.bootstrap_token_file",
     "sign_in.client_secret_file",
   ]

@@ -1,6 +1,6 @@
 # A claim of its own, not a template of the stateful set: it can grow in place, and it is not deleted with anything else.
 resource "kubernetes_persistent_volume_claim_v1" "state" {
-  count = var.storage.existing_claim == null ? 1 : 0
+  count = local.shared || var.storage.existing_claim != null ? 0 : 1
 
   metadata {
     name      = "${var.name}-state"

@@ -1,5 +1,5 @@
-# A stateful set, since no more than one pod may have the database: it never starts a second one before the first is
-# known to be gone, which a deployment does when a machine is lost.
+# A stateful set, since with SQLite no more than one pod may have the database: it never starts a second one before the
+# first is known to be gone, which a deployment does when a machine is lost. With PostgreSQL it is as good as another.
 resource "kubernetes_stateful_set_v1" "dashboard" {
   metadata {
     name      = var.name
@@ -11,6 +11,14 @@ resource "kubernetes_stateful_set_v1" "dashboard" {
   lifecycle {
     # Not a validation of the variable: in OpenTofu, those see no other one.
     precondition {
+      condition     = local.shared || (var.replicas <= 1 && var.autoscaling == null)
+      error_message = "More than one pod needs PostgreSQL, with its address in a secret: secret_files = { \"database.url_file\" = … }. SQLite has one writer."
+    }
+    precondition {
+      condition     = !local.shared || length(var.allowed_servers) > 0
+      error_message = "allowed_servers must name the PostgreSQL server: without it, the network policy keeps the dashboard from its database."
+    }
+    precondition {
       condition     = var.allow_mutable_image || local.by_digest
       error_message = "image must be a reference by digest with its registry, like ghcr.io/OWNER/runner-dashboard@sha256:<64 hexadecimal digits>, without a tag. docs/deploying.md says how to find the digest of a release. For a throw-away cluster, allow_mutable_image = true takes any reference."
     }
@@ -18,7 +26,8 @@ resource "kubernetes_stateful_set_v1" "dashboard" {
 
   spec {
     service_name = kubernetes_service_v1.dashboard.metadata[0].name
-    replicas     = var.replicas
+    # Where somebody else says how many, every apply would say otherwise.
+    replicas = var.autoscaling == null ? var.replicas : null
     # In order, a pod that never gets ready would also hold up the way back to the image before.
     pod_management_policy = "Parallel"
 
@@ -68,6 +77,19 @@ resource "kubernetes_stateful_set_v1" "dashboard" {
             operator = toleration.value.operator
             value    = toleration.value.value
             effect   = toleration.value.effect
+          }
+        }
+
+        # Machines and zones, as far as there are more than one.
+        dynamic "topology_spread_constraint" {
+          for_each = local.shared ? ["kubernetes.io/hostname", "topology.kubernetes.io/zone"] : []
+          content {
+            max_skew           = 1
+            topology_key       = topology_spread_constraint.value
+            when_unsatisfiable = "ScheduleAnyway"
+            label_selector {
+              match_labels = local.selector
+            }
           }
         }
 
@@ -132,9 +154,12 @@ resource "kubernetes_stateful_set_v1" "dashboard" {
             failure_threshold = 2
           }
 
-          volume_mount {
-            name       = "state"
-            mount_path = local.state_directory
+          dynamic "volume_mount" {
+            for_each = local.shared ? [] : ["state"]
+            content {
+              name       = volume_mount.value
+              mount_path = local.state_directory
+            }
           }
           volume_mount {
             name       = "configuration"
@@ -152,10 +177,13 @@ resource "kubernetes_stateful_set_v1" "dashboard" {
           }
         }
 
-        volume {
-          name = "state"
-          persistent_volume_claim {
-            claim_name = local.claim
+        dynamic "volume" {
+          for_each = local.shared ? [] : ["state"]
+          content {
+            name = volume.value
+            persistent_volume_claim {
+              claim_name = local.claim
+            }
           }
         }
         volume {
@@ -194,9 +222,9 @@ resource "kubernetes_stateful_set_v1" "dashboard" {
   }
 }
 
-# One pod: a budget can only say that nobody moves it.
+# Of a lone pod, a budget can only say that nobody moves it.
 resource "kubernetes_pod_disruption_budget_v1" "dashboard" {
-  count = var.hold_drains ? 1 : 0
+  count = local.shared || var.hold_drains ? 1 : 0
 
   metadata {
     name      = var.name
@@ -204,9 +232,38 @@ resource "kubernetes_pod_disruption_budget_v1" "dashboard" {
     labels    = local.labels
   }
   spec {
-    max_unavailable = "0"
+    max_unavailable = var.hold_drains ? "0" : "1"
     selector {
       match_labels = local.selector
+    }
+  }
+}
+
+resource "kubernetes_horizontal_pod_autoscaler_v2" "dashboard" {
+  count = var.autoscaling == null ? 0 : 1
+
+  metadata {
+    name      = var.name
+    namespace = local.namespace
+    labels    = local.labels
+  }
+  spec {
+    min_replicas = var.autoscaling.minimum
+    max_replicas = var.autoscaling.maximum
+    scale_target_ref {
+      api_version = "apps/v1"
+      kind        = "StatefulSet"
+      name        = kubernetes_stateful_set_v1.dashboard.metadata[0].name
+    }
+    metric {
+      type = "Resource"
+      resource {
+        name = "cpu"
+        target {
+          type                = "Utilization"
+          average_utilization = var.autoscaling.cpu
+        }
+      }
     }
   }
 }

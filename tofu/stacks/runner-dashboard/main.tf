@@ -11,6 +11,7 @@ module "runner_dashboard" {
   secret_files        = var.secret_files
   image_pull_secrets  = var.image_pull_secrets
   replicas            = var.replicas
+  autoscaling         = var.autoscaling
   hold_drains         = var.hold_drains
   storage             = var.storage
   resources           = var.resources

@@ -76,21 +76,31 @@ variable "image_pull_secrets" {
 }
 
 variable "replicas" {
-  description = "1, or 0 while a backup is put back. More would be refused by the database's lock: SQLite has one writer."
+  description = "How many pods. With SQLite, which has one writer, 1, or 0 while a backup is put back; with PostgreSQL (`database.url_file` in `secret_files`) any number. Not looked at where `autoscaling` says it."
   type        = number
   default     = 1
   nullable    = false
 }
 
+variable "autoscaling" {
+  description = "With PostgreSQL: between how many pods, and at which use of the requested CPU, in percent, their number is kept. `null`: it is `replicas`."
+  type = object({
+    minimum = optional(number, 2)
+    maximum = optional(number, 6)
+    cpu     = optional(number, 70)
+  })
+  default = null
+}
+
 variable "hold_drains" {
-  description = "Whether a drain of the pod's machine waits until somebody moves the dashboard. Off, it is moved and away for the time of a start; nodes keep their reports meanwhile."
+  description = "Whether a drain of a pod's machine waits until somebody moves the dashboard. Off, a lone pod is moved and away for the time of a start, while nodes keep their reports; of several, one is moved at a time."
   type        = bool
   default     = false
   nullable    = false
 }
 
 variable "storage" {
-  description = "The volume with the database: local or block storage, never a network file system. `existing_claim` names a claim that was made elsewhere; the rest is then not looked at. Sizes grow in place where the class allows it; the rest of a claim cannot be changed."
+  description = "With SQLite, the volume with the database: local or block storage, never a network file system. `existing_claim` names a claim that was made elsewhere; the rest is then not looked at. Sizes grow in place where the class allows it; the rest of a claim cannot be changed."
   type = object({
     size           = optional(string, "20Gi")
     class_name     = optional(string)

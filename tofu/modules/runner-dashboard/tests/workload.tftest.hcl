@@ -111,10 +111,26 @@ run "another_configuration_is_another_pod" {
   }
 }
 
-run "two_pods_are_refused" {
+run "two_pods_are_refused_with_sqlite" {
   command = plan
   variables {
     replicas = 2
+  }
+  expect_failures = [kubernetes_stateful_set_v1.dashboard]
+}
+
+run "autoscaling_is_refused_with_sqlite" {
+  command = plan
+  variables {
+    autoscaling = {}
+  }
+  expect_failures = [kubernetes_stateful_set_v1.dashboard]
+}
+
+run "half_a_pod_is_refused" {
+  command = plan
+  variables {
+    replicas = 0.5
   }
   expect_failures = [var.replicas]
 }

@@ -1,4 +1,8 @@
-"""Alert rules. Each has a severity: `critical` wakes somebody, `warning` waits for the morning, `info` for a look."""
+"""Alert rules. Each has a severity: `critical` wakes somebody, `warning` waits for the morning, `info` for a look.
+
+Several dashboards behind one database all tell of the same fleet: what is about the fleet is said once for them (`job`,
+and `namespace` where there is one), what is about a service for each.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,13 @@ class Alert:
     action: str
 
 
+_FLEET = "max by (namespace, job)"
+
 GROUPS: dict[str, tuple[Alert, ...]] = {
     "runner-dashboard-fleet": (
         Alert(
             "RunnerNodeFailed",
-            'runner_dashboard_node_verdicts{verdict="failed"} > 0',
+            _FLEET + ' (runner_dashboard_node_verdicts{verdict="failed"}) > 0',
             "5m",
             "critical",
             "{{ $value }} nodes run what was not signed",
@@ -31,7 +37,7 @@ GROUPS: dict[str, tuple[Alert, ...]] = {
         ),
         Alert(
             "RunnerKeyUsedTwice",
-            "runner_dashboard_suspicions > 0",
+            _FLEET + " (runner_dashboard_suspicions) > 0",
             "0m",
             "critical",
             "{{ $value }} nodes report with a key that seems to be used twice",
@@ -39,7 +45,7 @@ GROUPS: dict[str, tuple[Alert, ...]] = {
         ),
         Alert(
             "RunnerNodesUndecided",
-            'runner_dashboard_node_verdicts{verdict="undecided"} > 0',
+            _FLEET + ' (runner_dashboard_node_verdicts{verdict="undecided"}) > 0',
             "12h",
             "warning",
             "{{ $value }} nodes have proven nothing for half a day",
@@ -47,7 +53,7 @@ GROUPS: dict[str, tuple[Alert, ...]] = {
         ),
         Alert(
             "RunnerNodesSilent",
-            "runner_dashboard_silent_nodes > 0",
+            _FLEET + " (runner_dashboard_silent_nodes) > 0",
             "15m",
             "warning",
             "{{ $value }} enrolled nodes have not reported for too long",
@@ -55,9 +61,8 @@ GROUPS: dict[str, tuple[Alert, ...]] = {
         ),
         Alert(
             "RunnerFleetSilent",
-            "(time() - runner_dashboard_newest_report_timestamp_seconds > 21600)"
-            " and on (instance) (runner_dashboard_newest_report_timestamp_seconds > 0)"
-            ' and on (instance) (runner_dashboard_nodes{state="enrolled"} > 0)',
+            f"(time() - {_FLEET} (runner_dashboard_newest_report_timestamp_seconds > 0) > 21600)"
+            f' and on (namespace, job) ({_FLEET} (runner_dashboard_nodes{{state="enrolled"}}) > 0)',
             "15m",
             "critical",
             "no node has reported for {{ $value | humanizeDuration }}",
@@ -65,7 +70,7 @@ GROUPS: dict[str, tuple[Alert, ...]] = {
         ),
         Alert(
             "RunnerNodesWait",
-            'runner_dashboard_nodes{state="pending"} > 0',
+            _FLEET + ' (runner_dashboard_nodes{state="pending"}) > 0',
             "1h",
             "info",
             "{{ $value }} keys wait for approval",
@@ -91,8 +96,8 @@ GROUPS: dict[str, tuple[Alert, ...]] = {
         ),
         Alert(
             "RunnerDashboardFails",
-            'sum by (instance) (rate(runner_dashboard_requests_total{status=~"5.."}[10m]))'
-            " > 0.05 * sum by (instance) (rate(runner_dashboard_requests_total[10m]))",
+            'sum by (namespace, job, instance) (rate(runner_dashboard_requests_total{status=~"5.."}[10m]))'
+            " > 0.05 * sum by (namespace, job, instance) (rate(runner_dashboard_requests_total[10m]))",
             "10m",
             "critical",
             "{{ $value | humanize }} requests a second cannot be answered",
@@ -100,8 +105,8 @@ GROUPS: dict[str, tuple[Alert, ...]] = {
         ),
         Alert(
             "RunnerDashboardSlow",
-            "sum by (instance, route) (rate(runner_dashboard_request_seconds_total[10m]))"
-            " > 2 * sum by (instance, route) (rate(runner_dashboard_requests_total[10m]))",
+            "sum by (namespace, job, instance, route) (rate(runner_dashboard_request_seconds_total[10m]))"
+            " > 2 * sum by (namespace, job, instance, route) (rate(runner_dashboard_requests_total[10m]))",
             "15m",
             "warning",
             "{{ $labels.route }} takes more than two seconds",
@@ -117,8 +122,8 @@ GROUPS: dict[str, tuple[Alert, ...]] = {
         ),
         Alert(
             "RunnerReportsRefused",
-            'sum by (instance) (rate(runner_dashboard_reports_total{outcome!~"fresh|late|known"}[30m]))'
-            " > 0.1 * sum by (instance) (rate(runner_dashboard_reports_total[30m]))",
+            'sum by (namespace, job) (rate(runner_dashboard_reports_total{outcome!~"fresh|late|known"}[30m]))'
+            " > 0.1 * sum by (namespace, job) (rate(runner_dashboard_reports_total[30m]))",
             "30m",
             "warning",
             "more than a tenth of the reports is refused",

@@ -38,8 +38,9 @@ class Panel:
 
 
 def _gauge(name: str, match: str = "") -> str:
+    # Dashboards that share a database all say the same of it.
     inner = f'{match}, instance=~"$instance"' if match else 'instance=~"$instance"'
-    return f"sum(runner_dashboard_{name}{{{inner}}})"
+    return f"max(runner_dashboard_{name}{{{inner}}})"
 
 
 def _rate(name: str, by: str) -> str:
@@ -58,7 +59,7 @@ PANELS = (
     Panel("Silent", "stat", 4, {"silent": _gauge("silent_nodes")}, limit=1, amber=True),
     Panel("Keys used twice", "stat", 4, {"suspicions": _gauge("suspicions")}, limit=1),
     Panel("Waiting for approval", "stat", 4, {"pending": _gauge("nodes", 'state="pending"')}, limit=1, amber=True),
-    Panel("Nodes by verdict", "timeseries", 12, {"{{verdict}}": f"sum by (verdict) ({_VERDICTS})"}, stacked=True),
+    Panel("Nodes by verdict", "timeseries", 12, {"{{verdict}}": f"max by (verdict) ({_VERDICTS})"}, stacked=True),
     Panel("Reports by outcome", "timeseries", 12, {"{{outcome}}": _rate("reports", "outcome")}, "reqps", stacked=True),
     Panel("Since the newest report", "timeseries", 8, {"age": _AGE}, "s"),
     Panel("Reports in the database", "timeseries", 8, {"reports": _gauge("kept_reports")}),
@@ -73,7 +74,7 @@ PANELS = (
     ),
     Panel("Refusals by code", "timeseries", 8, {"{{code}}": _rate("refusals", "code")}, "reqps", stacked=True),
     Panel("Database", "timeseries", 8, {"bytes": _gauge("database_bytes")}, "bytes"),
-    Panel("Writes that wait", "timeseries", 8, {"writes": _gauge("writes_waiting")}),
+    Panel("Writes that wait", "timeseries", 8, {"{{instance}}": f"runner_dashboard_writes_waiting{_HERE}"}),
     Panel(
         "Up for",
         "timeseries",
