@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -263,6 +264,26 @@ def test_a_release_by_hand(ci: Ci) -> None:
     run(program, "stage", "--config", config)
     staged = [file.read_text() for file in (ci.directory / "netboot").rglob("initrd")]
     assert ["stage 1\na tool\na layer\n"] == staged
+    # The daily audit; this forge serves no git, so that what needs the source cannot be looked at.
+    ci.job(REFRESH, "audit")
+    assert ["request: a download with {'service'}"] == ci.forge.violations  # git asked
+    ci.forge.violations.clear()
+    audited = ci.jobs["audit"].ran[-1].output
+    assert "undecided" in audited.lower()
+    found_by = {name: result for result, name in re.findall(r"^  (\S+) +([a-z-]+) +", audited, re.MULTILINE)}
+    assert "FAIL" not in found_by.values()
+    looked_at = (
+        "metadata",
+        "history",
+        "assets",
+        "listing",
+        "sums",
+        "sums-signature",
+        "manifests",
+        "sbom",
+        "provenance",
+    )
+    assert {"pass"} == {found_by[name] for name in looked_at}, audited
 
 
 @pytest.mark.nix
@@ -413,6 +434,13 @@ def test_the_daily_refresh_raises_the_alarm(make_ci: Callable[[int], Ci]) -> Non
     assert ci.jobs["targets"].succeeded, ci.said()
     assert "  - targets\n" in ci.jobs["targets"].ran[2].output
     assert [] == ci.left_behind()
+
+
+def test_there_is_nothing_to_audit_before_the_first_release(ci: Ci) -> None:
+    """That is no failure."""
+    ci.job(REFRESH, "audit")
+
+    assert ["success", "success", "skipped"] == [step.outcome for step in ci.jobs["audit"].ran], ci.said()
 
 
 def test_the_daily_refresh_refuses_the_key_of_releases(ci: Ci) -> None:

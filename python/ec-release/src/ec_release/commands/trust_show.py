@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from ec_release import actions
 from ec_release.commands.options import read_root, read_time
 from ec_release.commands.place import Place
 from ec_release.output import emit
 from ec_release.trust.public_keys import write_public
 from ec_release.trust.published import load
-from ec_release.trust.standing import standing_of
+from ec_release.trust.standing import newest_tag, standing_of
 from ec_release.trust.update import current
 
 _PLACE = Place()
@@ -29,7 +30,10 @@ def show(
     time: Annotated[str | None, Parameter(help="Tell what has expired at this time [now].")] = None,
     json: Annotated[bool, Parameter(help="Print the result as JSON.", negative=())] = False,
 ) -> None:
-    """Verify what is published from the pinned root, and show keys, expiry and releases. Needs no private key."""
+    """Verify what is published from the pinned root, and show keys, expiry and releases. Needs no private key.
+
+    On a runner, the tag of the newest release becomes the output `newest` of the step, empty before the first.
+    """
     published = load(place.backend(), read_root(root))
     at = read_time(time)
     if public_keys is not None:
@@ -48,8 +52,11 @@ def show(
             for name, target in sorted(assets.items())
         ]
     }
+    tag = newest_tag(published.targets.signed) or ""
+    actions.set_outputs({"newest": tag})
     emit(
         {
+            "newest_release": tag or "none",
             "metadata": current(published),
             "standing": standing_of(published.targets.signed),
             "expires": {role: body.expires for role, body in signed.items()},

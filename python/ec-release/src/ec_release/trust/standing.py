@@ -46,6 +46,17 @@ def versions_of(targets: Targets) -> set[int]:
     }
 
 
+def newest_tag(targets: Targets) -> str | None:
+    """Return the tag of the newest release, None before the first. Raises `PublishedMetadataError`."""
+    latest = standing_of(targets).latest
+    tags = {
+        name.partition("/")[0]
+        for name, target in targets.targets.items()
+        if isinstance(target.custom, dict) and target.custom.get("version") == latest
+    }
+    return min(tags, default=None)
+
+
 def withdraw(targets: Targets, versions: set[int]) -> Targets | None:
     """Return *targets* with *versions* withdrawn as well, None when they are already. Raises `UsageError`."""
     if not versions:
