@@ -42,7 +42,7 @@ SETTINGS = """\
 
 variable "settings" {{
   description = "Keys of dashboard.toml, as docs/dashboard.md lists them; what is not given keeps its default. \
-What names a file with a secret is in `secret_files`; host, port, address, state directory and database are this \
+What names a file is in `secret_files`; host, port, address, state directory and database are this \
 module's to set."
   type = object({{
 {tables}
@@ -52,7 +52,7 @@ module's to set."
 }}
 
 locals {{
-  # What names a file with a secret.
+  # What names a file.
   secret_keys = [
 {secrets}
   ]
@@ -103,7 +103,7 @@ def kind(found: msgspec.inspect.Type) -> str:
 
 
 def secret(key: str) -> bool:
-    """Whether a key names a file with a secret."""
+    """Whether a key names a file, which most often holds a secret."""
     return key.endswith("_file")
 
 

@@ -257,7 +257,10 @@ def test_several_write_nowhere_but_to_their_database(shared: dict[str, Any]) -> 
 
     assert found.database.url_file.endswith("/database.url_file")
     assert found.database.file == ""
-    assert {name for name, mount in mounts.items() if not mount["read_only"]} == {"temporary"}
+    volumes = {volume["name"]: volume for volume in pod(shared)["volume"]}
+    writable = {name for name, mount in mounts.items() if not mount["read_only"]}
+    assert all(volumes[name]["empty_dir"] for name in writable)
+    assert writable == {"state", "temporary"}
 
 
 def test_the_claim_is_not_deleted_with_the_rest(tofu: Tofu) -> None:

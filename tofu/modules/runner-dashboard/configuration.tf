@@ -39,7 +39,7 @@ resource "kubernetes_config_map_v1" "configuration" {
   lifecycle {
     precondition {
       condition     = length(setsubtract(keys(var.secret_files), local.secret_keys)) == 0
-      error_message = "secret_files has a key that is none of dashboard.toml, or names no file with a secret: ${join(", ", setsubtract(keys(var.secret_files), local.secret_keys))}."
+      error_message = "secret_files has a key that is none of dashboard.toml, or names no file: ${join(", ", setsubtract(keys(var.secret_files), local.secret_keys))}."
     }
   }
 }

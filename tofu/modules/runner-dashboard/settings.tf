@@ -1,7 +1,7 @@
 # Written by `python -m tests.tofu.reference` from the application's configuration.
 
 variable "settings" {
-  description = "Keys of dashboard.toml, as docs/dashboard.md lists them; what is not given keeps its default. What names a file with a secret is in `secret_files`; host, port, address, state directory and database are this module's to set."
+  description = "Keys of dashboard.toml, as docs/dashboard.md lists them; what is not given keeps its default. What names a file is in `secret_files`; host, port, address, state directory and database are this module's to set."
   type = object({
     server = optional(object({
       grace = optional(number)
@@ -44,6 +44,10 @@ variable "settings" {
     fleet = optional(object({
       silent_after = optional(number)
     }), {})
+    notify = optional(object({
+      url   = optional(string)
+      kinds = optional(list(string))
+    }), {})
     log = optional(object({
       form  = optional(string)
       level = optional(string)
@@ -54,10 +58,11 @@ variable "settings" {
 }
 
 locals {
-  # What names a file with a secret.
+  # What names a file.
   secret_keys = [
     "database.url_file",
     "identity.bootstrap_token_file",
     "sign_in.client_secret_file",
+    "notify.secret_file",
   ]
 }

@@ -67,7 +67,7 @@ variable "public_url" {
 }
 
 variable "secret_files" {
-  description = "The keys of dashboard.toml that name a file with a secret, and for each the secret, with its key, that is mounted there. They must be there already and are never read by this module: what a plan knows stands in its state. `identity.bootstrap_token_file` must be among them, or the first administrator's token would be printed into the cluster's logs; `runner-dashboard token generate` makes such a token."
+  description = "The keys of dashboard.toml that name a file, and for each the secret, with its key, that is mounted there. They must be there already and are never read by this module: what a plan knows stands in its state. `identity.bootstrap_token_file` must be among them, or the first administrator's token would be printed into the cluster's logs; `runner-dashboard token generate` makes such a token."
   type = map(object({
     name = string
     key  = optional(string, "token")

@@ -154,12 +154,9 @@ resource "kubernetes_stateful_set_v1" "dashboard" {
             failure_threshold = 2
           }
 
-          dynamic "volume_mount" {
-            for_each = local.shared ? [] : ["state"]
-            content {
-              name       = volume_mount.value
-              mount_path = local.state_directory
-            }
+          volume_mount {
+            name       = "state"
+            mount_path = local.state_directory
           }
           volume_mount {
             name       = "configuration"
@@ -177,12 +174,19 @@ resource "kubernetes_stateful_set_v1" "dashboard" {
           }
         }
 
-        dynamic "volume" {
-          for_each = local.shared ? [] : ["state"]
-          content {
-            name = volume.value
-            persistent_volume_claim {
-              claim_name = local.claim
+        # With PostgreSQL, what is there can be made again.
+        volume {
+          name = "state"
+          dynamic "persistent_volume_claim" {
+            for_each = local.shared ? [] : [local.claim]
+            content {
+              claim_name = persistent_volume_claim.value
+            }
+          }
+          dynamic "empty_dir" {
+            for_each = local.shared ? ["1Gi"] : []
+            content {
+              size_limit = empty_dir.value
             }
           }
         }

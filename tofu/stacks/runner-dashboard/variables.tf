@@ -60,7 +60,7 @@ variable "public_url" {
 }
 
 variable "secret_files" {
-  description = "The keys of dashboard.toml that name a file with a secret, and for each the secret, with its key, that is mounted there. They must be there already and are never read by this module: what a plan knows stands in its state. `identity.bootstrap_token_file` must be among them, or the first administrator's token would be printed into the cluster's logs; `runner-dashboard token generate` makes such a token."
+  description = "The keys of dashboard.toml that name a file, and for each the secret, with its key, that is mounted there. They must be there already and are never read by this module: what a plan knows stands in its state. `identity.bootstrap_token_file` must be among them, or the first administrator's token would be printed into the cluster's logs; `runner-dashboard token generate` makes such a token."
   type = map(object({
     name = string
     key  = optional(string, "token")
@@ -202,7 +202,7 @@ variable "wait_for_rollout" {
 }
 
 variable "settings" {
-  description = "Keys of dashboard.toml, as docs/dashboard.md lists them; what is not given keeps its default. What names a file with a secret is in `secret_files`; host, port, address, state directory and database are this module's to set."
+  description = "Keys of dashboard.toml, as docs/dashboard.md lists them; what is not given keeps its default. What names a file is in `secret_files`; host, port, address, state directory and database are this module's to set."
   type = object({
     server = optional(object({
       grace = optional(number)
@@ -244,6 +244,10 @@ variable "settings" {
     }), {})
     fleet = optional(object({
       silent_after = optional(number)
+    }), {})
+    notify = optional(object({
+      url   = optional(string)
+      kinds = optional(list(string))
     }), {})
     log = optional(object({
       form  = optional(string)

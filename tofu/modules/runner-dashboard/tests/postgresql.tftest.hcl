@@ -27,8 +27,8 @@ run "several_pods_keep_nothing_themselves" {
     error_message = "a volume is made that nobody writes to"
   }
   assert {
-    condition     = !contains(kubernetes_stateful_set_v1.dashboard.spec[0].template[0].spec[0].volume[*].name, "state")
-    error_message = "a volume is mounted that is not there"
+    condition     = alltrue([for volume in kubernetes_stateful_set_v1.dashboard.spec[0].template[0].spec[0].volume : length(volume.persistent_volume_claim) == 0])
+    error_message = "a claim is mounted that is not there"
   }
 }
 
