@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import stamina
+import structlog
 from tests.ec_release.forge.server import REPOSITORY, TOKEN, Forge, serving
 
 from ec_fetch.client import TrustClient, TrustSettings
@@ -23,9 +24,10 @@ PATIENCE = Patience(attempts=3, call=20.0, answer=20.0, stall=20.0, longest=10.0
 
 @pytest.fixture(autouse=True)
 def _no_waiting() -> Iterator[None]:
-    """Leave the pauses between attempts out."""
+    """Leave the pauses between attempts out; and let no later test write logs where this one's went."""
     with stamina.set_testing(True, attempts=3, cap=True):
         yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from tests.ec_release.forge.faults import Fault
 from tests.ec_release.forge.state import State
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
@@ -37,9 +38,11 @@ class Forge(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, directory: Path, *, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), Exchange)
-        self.url = f"http://127.0.0.1:{self.server_port}"
+    def __init__(self, directory: Path, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), Exchange)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server_port}"
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.contract = Contract()
         self.state = State(directory, f"{self.url}/{REPOSITORY}", lambda: self.clock())  # noqa: PLW0108 - tests set the clock later
@@ -367,9 +370,9 @@ class Exchange(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(directory: Path, *, port: int = 0) -> Iterator[Forge]:
+def serving(directory: Path, tls: ssl.SSLContext | None = None) -> Iterator[Forge]:
     """Run a forge until the block ends."""
-    forge = Forge(directory, port=port)
+    forge = Forge(directory, tls)
     thread = threading.Thread(target=forge.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -171,13 +171,25 @@ def test_the_timestamp_is_replaced_under_the_lock_alone(backend: Any) -> None:
 
 
 def test_what_an_interrupted_replacement_left_is_put_right(place: Any, make_backend: Any) -> None:
-    """The old is deleted and the new not renamed: nobody but the next publisher need act; looking says so."""
+    """The old is deleted and the new not renamed: what lies aside counts, and the next publisher names it."""
     place.publish(1)
     (trust,) = place.forge.state.of_tag("trust")
     stamp = next(asset for asset in trust["assets"] if asset["name"] == "timestamp.json")
     stamp["name"] = "timestamp.json.next"
-    with pytest.raises(BackendError, match="is being replaced") as caught:
-        load(make_backend(), place.root)
-    assert "refresh" in (caught.value.hint or "")
-    place.publish(2)
-    assert place.reader().refresh().latest_version == 2
+    assert load(make_backend(), place.root).timestamp.signed.version == 2
+    assert stamp["name"] == "timestamp.json.next"
+    place.publish(1)
+    assert stamp["name"] == "timestamp.json"
+    assert place.reader().refresh().latest_version == 1
+
+
+def test_half_a_first_timestamp_is_not_named(new_place: Any) -> None:
+    """Beginning was interrupted while it was uploaded: beginning again works, with the keys that were made."""
+    new_place.initialise()
+    (trust,) = new_place.forge.state.of_tag("trust")
+    stamp = next(asset for asset in trust["assets"] if asset["name"] == "timestamp.json")
+    path = new_place.forge.state.files / stamp["uuid"]
+    path.write_bytes(path.read_bytes()[:100])
+    stamp |= {"name": "timestamp.json.next", "size": 100}
+    new_place.initialise()
+    assert new_place.reader().refresh().root_version == 1

@@ -260,6 +260,17 @@ class TestCommandLine:
         assert new_place.reader().refresh().withdrawn == (1,)
 
     @pytest.mark.usefixtures("run")
+    def test_an_interrupted_timestamp_is_no_obstacle(self, place: Any, forge: Any, command: Any) -> None:
+        """Neither for looking nor for publishing, by the command line as a whole."""
+        assert command(*self.publishing(place, 1))[0] == 0
+        (trust,) = forge.state.of_tag("trust")
+        stamp = next(asset for asset in trust["assets"] if asset["name"] == "timestamp.json")
+        stamp["name"] = "timestamp.json.next"
+        assert command("trust", "show", "--root", place.keys / "root.json")[0] == 0
+        assert command(*self.publishing(place, 1))[0] == 0
+        assert stamp["name"] == "timestamp.json"
+
+    @pytest.mark.usefixtures("run")
     def test_the_runs_token_stays_with_the_runs_server(self, place: Any, command: Any, forge: Any) -> None:
         """Named by another address, the server of the run is another server."""
         elsewhere = forge.url.replace("127.0.0.1", "localhost")

@@ -17,6 +17,8 @@ from ec_release.backend.forgejo.context import Location, locate, run_token
 from ec_release.errors import KeyFileError
 
 if TYPE_CHECKING:
+    import ssl
+
     from ec_release.backend.protocol import ReleaseBackend
 
 
@@ -62,16 +64,28 @@ class Place:
         from ec_release.backend.forgejo.holder import Holder
         from ec_release.backend.forgejo.http import Http, Patience
 
-        if self.ca_file is not None and not self.ca_file.is_file():
-            raise KeyFileError("is no file", place=str(self.ca_file), hint="--ca-file names certificates in PEM")
         http = Http(
             token=self._token(location),
             origins=(location.server, location.api),
             patience=Patience(),
-            ca_file=self.ca_file,
+            tls=self._authorities(),
         )
         api = Api(http, location.api, location.owner, location.name)
         return ForgejoBackend(api, Holder.ours(os.environ), Presentation(prerelease=prerelease, target=target))
+
+    def _authorities(self) -> ssl.SSLContext | None:
+        if self.ca_file is None:
+            return None
+        import ssl
+
+        try:
+            return ssl.create_default_context(cafile=self.ca_file)
+        except OSError as error:
+            raise KeyFileError(
+                f"holds no certificates: {error.strerror}",
+                place=str(self.ca_file),
+                hint="--ca-file names certificates in PEM",
+            ) from error
 
     def _token(self, location: Location) -> str | None:
         if self.token_file is None:

@@ -55,7 +55,7 @@ class ForgejoBackend:
     def locked(self) -> Iterator[None]:
         """Hold the repository's releases, and finish what an interrupted publisher began with `timestamp.json`."""
         trust = self._trust() or self._make_trust()
-        self._lock = Lock(trust, self._holder)
+        self._lock, self._timestamp = Lock(trust, self._holder), None
         try:
             with self._lock.held():
                 timestamp.heal(trust)
@@ -115,21 +115,14 @@ class ForgejoBackend:
     def metadata_names(self) -> frozenset[str]:
         """Return the names of all metadata files."""
         trust = self._trust()
-        if trust is None:
-            return frozenset()
-        found = trust.by_name()
-        if timestamp.ASIDE in found and timestamp.TIMESTAMP not in found:
-            raise BackendError(
-                "is being replaced, or a publisher was interrupted while replacing it",
-                place=f"{TRUST}/{timestamp.TIMESTAMP}",
-                hint="try again; if it stays so, the next publish or `ec-release trust refresh` puts it right",
-            )
-        return frozenset(name for name in found if _METADATA.fullmatch(name))
+        return frozenset() if trust is None else frozenset(filter(_METADATA.fullmatch, timestamp.settled(trust)))
 
     def read_metadata(self, name: str) -> bytes:
         """Return one metadata file."""
         trust = self._known_trust()
-        asset = trust.one(name)
+        asset = timestamp.settled(trust).get(name)
+        if asset is None:
+            raise BackendError("is not there", place=f"{TRUST}/{name}")
         data = bytearray()
         for chunk in trust.read(asset):
             data += chunk

@@ -27,7 +27,6 @@ from ec_release.errors import AccessError, BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
-    from pathlib import Path
 
     from ec_release.backend.forgejo.upload import Form
 
@@ -79,17 +78,17 @@ class TemporaryError(Exception):
 class Http:
     """Speaks to a server. *token* is sent as ``Authorization: token …`` to *origins* (addresses) and to nobody else.
 
-    *ca_file* replaces the system's certificate authorities. *before* is called before each request and with each part
+    *tls* replaces the system's certificate authorities. *before* is called before each request and with each part
     of a transfer: the publisher's lock is kept alive there.
     """
 
     def __init__(
-        self, *, token: str | None, origins: Collection[str], patience: Patience, ca_file: Path | None = None
+        self, *, token: str | None, origins: Collection[str], patience: Patience, tls: ssl.SSLContext | None = None
     ) -> None:
         self._token = token
         self._origins = frozenset(origin_of(url) for url in origins)
         self.patience = patience
-        self._ca_file = ca_file
+        self._tls = tls
         self._client: httpx2.Client | None = None
         self._offset = 0.0
         self.before: Callable[[], None] = _nothing
@@ -245,6 +244,12 @@ class Http:
         except httpx2.TimeoutException as error:
             raise TemporaryError(BackendError("no answer in time", place=place, hint=hint)) from error
         except (httpx2.NetworkError, httpx2.ProtocolError, httpx2.ProxyError) as error:
+            if _is_stranger(error):
+                raise BackendError(
+                    "the server's certificate is not accepted",
+                    place=place,
+                    hint="a server with certificates of its own: name its authority with --ca-file",
+                ) from error
             said = f"the connection broke: {self._hidden(str(error)) or type(error).__name__}"
             raise TemporaryError(BackendError(said, place=place, hint=hint)) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, ValueError) as error:
@@ -253,7 +258,7 @@ class Http:
     def _connection(self) -> httpx2.Client:
         if self._client is None:
             self._client = httpx2.Client(
-                verify=ssl.create_default_context(cafile=self._ca_file) if self._ca_file else True,
+                verify=True if self._tls is None else self._tls,
                 trust_env=False,
                 follow_redirects=False,
                 # A new connection for each request: the watchdog learns of connections when they are made.
@@ -270,6 +275,14 @@ def _worth_while(error: Exception) -> bool | float:
     if not isinstance(error, TemporaryError):
         return False
     return True if error.wait is None else error.wait
+
+
+def _is_stranger(error: BaseException) -> bool:
+    """Tell whether *error* comes of a certificate that does not verify, which no further attempt changes."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
 
 
 def _place(method: str, url: str) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import structlog
 
 from ec_release.errors import BackendError
+from ec_release.trust.roles import LIMITS
 
 if TYPE_CHECKING:
     from ec_release.backend.forgejo.api import Attachment
@@ -23,6 +25,17 @@ TIMESTAMP = "timestamp.json"
 ASIDE = "timestamp.json.next"
 
 
+def settled(trust: ReleaseAssets) -> dict[str, Attachment]:
+    """Return the assets by name, with what lies aside as the timestamp where there is none: it was read back before.
+
+    Raises `BackendError`.
+    """
+    found = trust.by_name()
+    if TIMESTAMP not in found and ASIDE in found:
+        found[TIMESTAMP] = found[ASIDE]
+    return found
+
+
 def heal(trust: ReleaseAssets) -> None:
     """Finish or undo what an interrupted publisher began. Only for whoever holds the lock. Raises `BackendError`.
 
@@ -30,15 +43,27 @@ def heal(trust: ReleaseAssets) -> None:
     """
     found = trust.all()
     aside = [asset for asset in found if asset.name == ASIDE]
-    if any(asset.name == TIMESTAMP for asset in found):
-        for asset in aside:
+    whole = [] if any(asset.name == TIMESTAMP for asset in found) else [one for one in aside if _is_whole(trust, one)]
+    for asset in aside:
+        if asset not in whole[-1:]:
             trust.delete(asset)
-    elif aside:
+    if whole:
         log.warning("finishing what an interrupted publisher began", asset=TIMESTAMP)
-        # The older ones, if any, were never read back.
-        for asset in aside[:-1]:
-            trust.delete(asset)
-        trust.api.rename_asset(trust.release, aside[-1].id, TIMESTAMP)
+        trust.api.rename_asset(trust.release, whole[-1].id, TIMESTAMP)
+
+
+def _is_whole(trust: ReleaseAssets, asset: Attachment) -> bool:
+    """Tell whether *asset* is JSON to its end: the first timestamp of all may have been cut, and never read back."""
+    data = bytearray()
+    for chunk in trust.read(asset):
+        data += chunk
+        if len(data) > LIMITS["timestamp"]:
+            return False
+    try:
+        msgspec.json.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def replace(trust: ReleaseAssets, data: bytes, lock: Lock, last_read: bytes | None) -> None:
