@@ -201,6 +201,22 @@ def test_help_is_quick() -> None:
     assert loaded.isdisjoint({"tuf", "cryptography", "zstandard", "securesystemslib"})
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["publish"], "A tag keeps its bytes for ever."),
+        (["image-tags"], "A pre-release gets no moving tag."),
+        (["gate"], "Exit codes: 0 the repository is as declared"),
+    ],
+)
+def test_the_help_of_a_command_teaches(command: Command, words: list[str], said: str) -> None:
+    """It says all that the command has to say, and not the line of the overview alone."""
+    code, out, _ = command(*words, "--help")
+
+    assert code == 0
+    assert said in " ".join(out.split())
+
+
 def test_the_version_is_told(command: Command) -> None:
     """And `--version` of `publish` is the release's."""
     code, out, _ = command("--version")

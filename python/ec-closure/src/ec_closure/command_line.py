@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
+import re
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ec_closure.decoding import excerpt
 from ec_closure.errors import EcError, LocalError
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 _MAX = 1000
+_PARAMETERS = re.compile(r"^Parameters\n-+\n", re.MULTILINE)
 
 
 def escape_what_cannot_be_shown() -> None:
@@ -45,6 +48,21 @@ def carried_out(work: Callable[[], object], complain: Callable[[EcError], int], 
         sys.stderr.write(f"{interrupted}\n")
         return INTERRUPTED
     return code if isinstance(code, int) else 0
+
+
+def explain(app: Any, names: list[str]) -> None:
+    """Let the command called *names* tell all that its function says, and not the line of the overview alone.
+
+    *app* is a cyclopts `App`, which this package does not know. Names that it does not have are left to it.
+    """
+    for name in names:
+        if name not in app:
+            return
+        app = app[name]
+    text = inspect.getdoc(app.default_command) if app.default_command is not None else None
+    if text:
+        told = _PARAMETERS.split(text)[0].strip().split("\n\n")
+        app.help = "\n\n".join(" ".join(part.split()) for part in told)
 
 
 def tell(program: str, error: EcError, hint: str | None) -> int:

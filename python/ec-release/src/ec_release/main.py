@@ -94,7 +94,10 @@ def run(arguments: Sequence[str]) -> int:
 
 def _carry_out(arguments: list[str]) -> object:
     try:
-        return make_app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+        app = make_app()
+        if arguments[-1:] in (["--help"], ["-h"]):
+            command_line.explain(app, arguments[:-1])
+        return app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         raise UsageError(str(error), hint="see `ec-release --help`") from error
 

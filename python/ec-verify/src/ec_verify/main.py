@@ -5,8 +5,6 @@ Exit: 0 passed or done · 1 a failing finding · 2 usage or configuration · 3 u
 
 from __future__ import annotations
 
-import inspect
-import re
 import sys
 import textwrap
 from typing import TYPE_CHECKING
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
 
 _ASK = "see `ec-verify --help`"
 _WIDTH = 80
-_PARAMETERS = re.compile(r"^Parameters\n-+\n", re.MULTILINE)
 
 _HELP = (
     "Prove that this node runs what CI signed.\n\n"
@@ -126,22 +123,10 @@ def _carry_out(arguments: list[str]) -> object:
     try:
         app = make_app()
         if arguments[-1] in ("--help", "-h"):
-            _explain(app, arguments[:-1])
+            command_line.explain(app, arguments[:-1])
         return app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         raise UsageError(str(error), hint=_ASK) from error
-
-
-def _explain(app: App, names: list[str]) -> None:
-    """Let the command called *names* tell all that its function says, and not the line of the overview alone."""
-    for name in names:
-        if name not in app:
-            return
-        app = app[name]
-    text = inspect.getdoc(app.default_command) if app.default_command is not None else None
-    if text:
-        told = _PARAMETERS.split(text)[0].strip().split("\n\n")
-        app.help = "\n\n".join(" ".join(part.split()) for part in told)
 
 
 def _complain(error: EcError) -> int:
