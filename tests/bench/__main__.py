@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import broadcast, closure, evaluation, judge, publishing, rebuild, rescan, scan, start
+from tests.bench import broadcast, closure, evaluation, judge, publishing, rebuild, rescan, sbom, scan, start
 
 CASES = {
     "broadcast": broadcast.case,
@@ -19,6 +19,7 @@ CASES = {
     "rebuild": rebuild.case,
     "evaluation": evaluation.case,
     "judge": judge.case,
+    "sbom": sbom.case,
     "publishing": publishing.case,
     "start": start.case,
 }

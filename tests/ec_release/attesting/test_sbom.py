@@ -167,6 +167,15 @@ TAMPERED: dict[str, tuple[Callable[[Bom], Bom], str]] = {
         lambda bill: msgspec.structs.replace(bill, dependencies=(*bill.dependencies, bill.dependencies[0])),
         "lists dependencies twice",
     ),
+    "it is of another release": (
+        lambda bill: msgspec.structs.replace(
+            bill,
+            metadata=msgspec.structs.replace(
+                bill.metadata, component=msgspec.structs.replace(bill.metadata.component, version="v0")
+            ),
+        ),
+        "is of release v0",
+    ),
     "it is about another system": (
         lambda bill: msgspec.structs.replace(
             bill,

@@ -31,6 +31,13 @@ _LAST_SECOND = 253402300799  # of the year 9999
 
 def make(manifest: Manifest, *, tool_version: str) -> Bom:
     """Return the bill of materials of the system that *manifest* describes. Raises `UsageError` for its time."""
+    bom = _unnumbered(manifest, tool_version)
+    # The number names these bytes: another document, another number; the same again, the same.
+    number = uuid.uuid5(_SPACE, canonical.digest(cyclonedx.encode(bom)))
+    return msgspec.structs.replace(bom, serial_number=number.urn)
+
+
+def _unnumbered(manifest: Manifest, tool_version: str) -> Bom:
     records = [*manifest.paths, *manifest.contents]
     names = [_base(record.path) for record in records]
     top = _base(manifest.system.out_path)
@@ -44,7 +51,7 @@ def make(manifest: Manifest, *, tool_version: str) -> Bom:
         purl=None,
         properties=tuple(sorted(_of_system(manifest, records[at]), key=_by_name)),
     )
-    bom = Bom(
+    return Bom(
         schema="http://cyclonedx.org/schema/bom-1.6.schema.json",
         bom_format="CycloneDX",
         spec_version="1.6",
@@ -61,9 +68,6 @@ def make(manifest: Manifest, *, tool_version: str) -> Bom:
             for own, (record, name) in enumerate(zip(records, names, strict=True))
         ),
     )
-    # The number names these bytes: another document, another number; the same again, the same.
-    number = uuid.uuid5(_SPACE, canonical.digest(cyclonedx.encode(bom)))
-    return msgspec.structs.replace(bom, serial_number=number.urn)
 
 
 def compare(bom: Bom, manifest: Manifest, *, what: str) -> None:
@@ -71,9 +75,12 @@ def compare(bom: Bom, manifest: Manifest, *, what: str) -> None:
 
     Names, versions and package URLs are not compared: another version of this program may tell them apart otherwise.
     """
-    expected = make(manifest, tool_version="")
+    expected = _unnumbered(manifest, tool_version="-")
     if bom.metadata.component.bom_ref != expected.metadata.component.bom_ref:
         raise AssetError(f"is about {bom.metadata.component.bom_ref}, another system", place=what)
+    said, wanted = bom.metadata, expected.metadata
+    if (said.component.version, said.timestamp) != (wanted.component.version, wanted.timestamp):
+        raise AssetError(f"is of release {said.component.version}, {said.timestamp}", place=what)
     ours, theirs = _hashes(expected), _hashes(bom)
     if len(theirs) != 1 + len(bom.components):
         raise AssetError("lists a store path twice", place=what)
