@@ -24,13 +24,13 @@ WORDS: dict[Any, str] = {
     config.Host: "host",
     config.Secret: "secret",
     config.IssuerOrEmpty: "address or empty",
+    config.AddressOrEmpty: "address or empty",
     config.Header: "header",
     tuple[config.Name, ...]: "list of names",
     tuple[config.Network, ...]: "list of networks",
     tuple[config.Word, ...]: "list of words",
 }
 PATTERNS = {
-    r"^(https?://[\x21-\x7e]{1,1000})?$(?!\n)": "address or empty",
     r"^[^\x00-\x1f\x7f]{0,60}$(?!\n)": "text or empty",
     r"^[\x21-\x7e]{0,200}$(?!\n)": "word or empty",
     r"^[A-Za-z0-9_.:/-]{0,100}$(?!\n)": "word or empty",

@@ -130,7 +130,7 @@ def test_a_node_shows_what_it_reported(browser: Any, dashboard: Any, machine: Ma
     page = outline(text)
 
     assert "Take the node out of service" in text
-    assert "publisher-1" in text
+    assert machine.release.paths[6][44:] in text
     digests = [one["digest"] for one in dashboard.get(f"/api/v1/nodes/{node['id']}/reports").json["reports"]]
     assert len(digests) == 2
     (evidence,) = [one["href"] for one in page.of("a") if "download" in one]

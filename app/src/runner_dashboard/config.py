@@ -35,6 +35,7 @@ AbsoluteOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(/[^\x00-\x1f\x7f]*)?$(
 OriginOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(https?://[A-Za-z0-9.:\[\]_-]+)?$(?!\n)")]
 # An OpenID provider is named by its address, with a path where it has one.
 IssuerOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?)?$(?!\n)")]
+AddressOrEmpty = Annotated[str, msgspec.Meta(pattern=r"^(https?://[\x21-\x7e]{1,1000})?$(?!\n)")]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[^\x00-\x1f\x7f,]{1,200}$(?!\n)")]
 Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:/-]{1,100}$(?!\n)")]
 Header = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]{1,100}$(?!\n)")]
@@ -135,10 +136,18 @@ class FleetTable(Table, frozen=True, kw_only=True):
     silent_after: Annotated[int, msgspec.Meta(ge=60, le=31_536_000)] = 172_800
 
 
+class ReleasesTable(Table, frozen=True, kw_only=True):
+    """Where releases are published, and the pinned root by which manifests are verified. Empty: they are uploaded."""
+
+    metadata_url: AddressOrEmpty = ""
+    target_url: AddressOrEmpty = ""
+    root_file: AbsoluteOrEmpty = ""
+
+
 class NotifyTable(Table, frozen=True, kw_only=True):
     """Whom alarms are told: *url* gets each one signed with the secret in *secret_file*. Empty: nobody."""
 
-    url: Annotated[str, msgspec.Meta(pattern=r"^(https?://[\x21-\x7e]{1,1000})?$(?!\n)")] = ""
+    url: AddressOrEmpty = ""
     secret_file: AbsoluteOrEmpty = ""
     kinds: tuple[Literal["silent", "failed", "suspected"], ...] = ("silent", "failed", "suspected")
 
@@ -162,6 +171,7 @@ class Config(Table, frozen=True, kw_only=True):
     sign_in: SignInTable = SignInTable()
     proxy: ProxyTable = ProxyTable()
     fleet: FleetTable = FleetTable()
+    releases: ReleasesTable = ReleasesTable()
     notify: NotifyTable = NotifyTable()
     log: LogTable = LogTable()
 
@@ -203,6 +213,9 @@ class Config(Table, frozen=True, kw_only=True):
         issuer = urlsplit(sign_in.issuer)
         if issuer.scheme == "http" and issuer.hostname not in LOOPBACK:
             yield "is http: who answers there cannot be told", "sign_in.issuer"
+        releases = self.releases
+        if releases.metadata_url and not (releases.target_url and releases.root_file):
+            yield "needs target_url and root_file", "releases"
         if self.notify.url and not self.notify.secret_file:
             yield "needs secret_file: the receiver could not tell who sends", "notify"
         for network in self.proxy.networks:

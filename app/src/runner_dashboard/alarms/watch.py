@@ -1,4 +1,7 @@
-"""The thread that watches: works out alarms twice a minute, and tells of them. It outlives whatever goes wrong."""
+"""The thread that watches: twice a minute it works out alarms and tells of them, and gets manifests that are missing.
+
+It outlives whatever goes wrong.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from runner_dashboard.alarms import alarm, webhook
 from runner_dashboard.config import read_file
 from runner_dashboard.errors import ConfigError
+from runner_dashboard.fleet.fetching import Fetching
 from runner_dashboard.refusals import BusyError
 
 if TYPE_CHECKING:
@@ -38,6 +42,7 @@ class Watch:
                     f"holds no secret of {_MIN_SECRET} characters or more", place=self._table.secret_file,
                     hint="the receiver needs the same one",
                 )  # fmt: skip
+        self._fetching = Fetching(services)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -49,6 +54,7 @@ class Watch:
         began, ended = services.database.write(lambda connection: alarm.step(connection, now, silent_before, told))
         if began or ended:
             log.info("alarms", began=began, ended=ended)
+        self._fetching.step()
         if not self._table.url:
             return
         public_url = services.config.server.public_url

@@ -301,6 +301,21 @@ deliveries = Table(
     Index(None, "sent_at", "next_at"),
 )
 
+# What the letters of reports are about; *digest* is the SHA-256 of *data*, a manifest as it was published.
+manifests = Table(
+    "manifests",
+    METADATA,
+    Column("digest", TEXT, primary_key=True),
+    _text("tag"),
+    _number("version"),
+    _text("system"),
+    _text("toplevel"),
+    _number("paths"),
+    Column("data", LargeBinary, nullable=False),
+    _number("added_at"),
+    _text("added_by"),
+)
+
 signing_keys = Table(
     "signing_keys",
     METADATA,

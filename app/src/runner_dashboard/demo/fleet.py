@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from runner_dashboard.demo.machine import Machine, Release, finding
-from runner_dashboard.fleet import enrolment
+from runner_dashboard.fleet import enrolment, manifests
 from runner_dashboard.ingest.accept import accept
 from runner_dashboard.refusals import PendingError
 
@@ -57,6 +57,10 @@ def populate(services: Services, size: int, now: int) -> int:
     """Let *size* machines report for the last days until *now*, and return how many reports were taken."""
     machines = [Machine(f"{_SITES[number % len(_SITES)]}-{number:03}", releases()[0]) for number in range(size)]
     first = now - _DAYS * _DAY
+    for release in releases():
+        services.database.write(
+            lambda connection, data=release.manifest: manifests.keep(connection, first, data, by="demonstration")  # type: ignore[misc]
+        )
     with ThreadPoolExecutor(_WORKERS) as pool:
         taken = sum(pool.map(lambda pair: _live(services, pair[1], pair[0], first, now), enumerate(machines)))
     for number in range(_WAITING):

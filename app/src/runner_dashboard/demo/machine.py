@@ -6,6 +6,7 @@ import base64
 import hashlib
 import uuid
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from msgspec.structs import replace
 from securesystemslib.signer import CryptoSigner
 
 from ec_closure import dsse, intoto
+from ec_closure import manifest as closure
 from ec_closure.findings import KINDS
 from ec_closure.report import (
     Coverage,
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 _NAMES = ("system", "kernel", "initrd", "systemd", "glibc", "openssl", "publisher", "etc", "activate", "ffmpeg", "nix")
 _MINUTE = 60
+_DAY = 86_400
+_ISSUED = 1_789_000_000
 
 
 def sri(text: str) -> str:
@@ -60,22 +64,61 @@ class Release:
 
     @property
     def paths(self) -> list[str]:
-        """Its store paths, the toplevel first."""
+        """Its store paths, in the order of its manifest."""
         names = [*_NAMES, *(f"library-{number}" for number in range(len(_NAMES), self.size))]
-        return [store_path(f"{name}-{self.version}", self.tag) for name in names]
+        return sorted(store_path(f"{name}-{self.version}", self.tag) for name in names)
 
     @property
     def toplevel(self) -> str:
         """Its toplevel."""
-        return self.paths[0]
+        return store_path(f"{_NAMES[0]}-{self.version}", self.tag)
+
+    @property
+    def manifest(self) -> bytes:
+        """Its manifest, as it would be published: the toplevel refers to everything."""
+        return _manifest(self)
 
     @property
     def reference(self) -> ManifestReference:
         """How reports name its manifest."""
-        digest = hashlib.sha256(self.tag.encode()).hexdigest()
+        digest = hashlib.sha256(self.manifest).hexdigest()
         return ManifestReference(
             digest=digest, target=f"{self.tag}/runner.closure.json.zst", tag=self.tag, version=self.version
         )
+
+
+@cache
+def _manifest(release: Release) -> bytes:
+    paths = release.paths
+    record = closure.PathRecord
+    system = store_path("system.drv", release.tag)
+    return closure.encode(
+        closure.Manifest(
+            release=closure.Release(tag=release.tag, version=release.version, issued=_ISSUED + release.version * _DAY),
+            source=closure.Source(nar_hash=sri("source"), store_path=store_path("source", release.tag)),
+            system=closure.System(
+                name="ec-runner-x86_64",
+                attr="nixosConfigurations.ec-runner-x86_64.config.system.build.toplevel",
+                platform="x86_64-linux",
+                drv_path=system,
+                out_path=release.toplevel,
+            ),
+            builder=closure.Builder(nix="2.31.2", sandbox=True, platform="x86_64-linux"),
+            paths=tuple(
+                record(
+                    path=path,
+                    nar_hash=sri(path),
+                    nar_size=4096 + 96 * position,
+                    references=tuple(range(len(paths))) if path == release.toplevel else (),
+                    deriver=system if path == release.toplevel else store_path(f"{path[44:]}.drv", release.tag),
+                    output="out",
+                    origin="built" if path == release.toplevel or position % 3 else "substituted",
+                    cache=None if path == release.toplevel or position % 3 else "cache.example.org-1",
+                )
+                for position, path in enumerate(paths)
+            ),
+        )
+    )
 
 
 def finding(code: str, message: str, path: str | None = None) -> Finding:

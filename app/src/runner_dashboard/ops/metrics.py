@@ -24,6 +24,7 @@ COUNTERS = {
     "nonces": "Nonces that were handed out.",
     "requests": "Requests by route and status.",
     "request_seconds": "Time that requests took, by route.",
+    "manifest_fetches": "Times that manifests were fetched: complete, missing (some are not published), failed.",
     "notifications": "Messages about alarms by outcome: sent, or failed (and tried again).",
     "refusals": "Requests that were refused, by code.",
 }

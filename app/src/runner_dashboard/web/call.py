@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from ec_closure import strict_json
 from ec_closure.errors import BadInputError
 from runner_dashboard.refusals import MalformedError, WrongTypeError
+from runner_dashboard.web.spec import MAX_BODY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MAX_BODY = 64 << 10
 _MAX_FIELDS = 100
 _FORM = "application/x-www-form-urlencoded"
 

@@ -32,7 +32,7 @@ from runner_dashboard.refusals import (
     UnauthorizedError,
 )
 from runner_dashboard.web import respond
-from runner_dashboard.web.call import MAX_BODY, Call
+from runner_dashboard.web.call import Call
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -105,7 +105,7 @@ async def _served(spec: Spec, services: Services, request: Request, address: str
             raise ForbiddenError(f"this needs the role {spec.role.word} and the scope {spec.scope}")
     body = b""
     if spec.method == "POST":
-        incoming = Body(request, limit=MAX_BODY, room=services.room, deadline=_BODY_DEADLINE)
+        incoming = Body(request, limit=spec.limit, room=services.room, deadline=_BODY_DEADLINE)
         try:
             body = await incoming.read()
         finally:

@@ -71,6 +71,11 @@ def _operation(spec: Spec) -> dict[str, Any]:
         found["parameters"] = parameters
     if spec.body is not None:
         found["requestBody"] = {"required": True, "content": _json(spec.body)}
+    elif spec.media_type != "application/json":
+        found["requestBody"] = {
+            "required": True,
+            "content": {spec.media_type: {"schema": {"type": "string", "contentMediaType": spec.media_type}}},
+        }
     elif spec.path == _REPORT:
         found["requestBody"] = {
             "required": True,

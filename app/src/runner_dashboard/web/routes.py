@@ -6,9 +6,9 @@ The application, the description of the API and the tests of authorization are a
 from __future__ import annotations
 
 from runner_dashboard.web import node_api, ops_api
-from runner_dashboard.web.api import changing, reading
+from runner_dashboard.web.api import changing, manifests, reading
 from runner_dashboard.web.pages import changing as forms
-from runner_dashboard.web.pages import live, passkeys, provider, sign_in
+from runner_dashboard.web.pages import live, passkeys, paths, provider, sign_in
 from runner_dashboard.web.pages import reading as pages
 
 ROUTES = (
@@ -20,6 +20,8 @@ ROUTES = (
     *pages.ROUTES,
     *forms.ROUTES,
     *live.ROUTES,
+    *paths.ROUTES,
     *reading.ROUTES,
+    *manifests.ROUTES,
     *changing.ROUTES,
 )

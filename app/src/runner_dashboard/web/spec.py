@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from runner_dashboard.identity.roles import Scope
 
+MAX_BODY = 64 << 10
+"""Bytes of a body, where a route does not say otherwise."""
+
 Kind = Literal["page", "form", "api", "node", "ops"]
 """What answers look like, and where bodies come from: pages and their forms, JSON, nodes, tools of operators."""
 
@@ -29,7 +32,7 @@ class Spec:
     """*method* and *path*, the *handler*, and the *role* and *scope* that it needs; *about* is a sentence.
 
     *body* and *answer* are types for the description of the API, *status* is what success is answered with. A route for
-    people names a scope.
+    people names a scope. Bodies are of *limit* bytes at most; one that is not JSON has another *media_type*.
     """
 
     method: Literal["GET", "POST"]
@@ -43,6 +46,8 @@ class Spec:
     answer: Any = None
     status: int = 200
     query: tuple[Query, ...] = ()
+    limit: int = MAX_BODY
+    media_type: str = "application/json"
 
     def __post_init__(self) -> None:
         if (self.role >= Role.VIEWER) != (self.scope is not None):

@@ -13,10 +13,9 @@ from runner_dashboard.identity.proxy import OWNER as PROXY
 from runner_dashboard.identity.roles import Role
 from runner_dashboard.refusals import ConflictError, ForbiddenError, MalformedError, SignInError
 from runner_dashboard.web import respond
-from runner_dashboard.web.call import MAX_BODY
 from runner_dashboard.web.entering import entered, inside
 from runner_dashboard.web.pages.sign_in import check_origin
-from runner_dashboard.web.spec import Spec
+from runner_dashboard.web.spec import MAX_BODY, Spec
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
