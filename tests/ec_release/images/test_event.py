@@ -54,6 +54,7 @@ def test_a_pull_request_never_moves_latest(tmp_path: Path) -> None:
         (b"{", {}),
         (b"[]", {}),
         (b"\xff", {}),
+        (b'{"pull_request": {"number": 7, "head": {"sha": "\xff"}}}', {}),
         (b"[" * 100_000, {}),
         ({"pull_request": {"number": "7", "head": {}}}, {}),
         ({"pull_request": {"number": -7, "head": {}}}, {}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,10 +14,10 @@ from ec_release.images.descriptor import Descriptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 pytestmark = pytest.mark.nix
 SYSTEM = "x86_64-linux"
+ROOT = Path(__file__).parents[3]
 
 
 class Pusher:
@@ -183,6 +184,27 @@ def test_what_is_withheld_is_not_pushed(tmp_path: Path, pusher: Callable[..., Pu
         "b": "the caller says so: --withhold",
     }
     assert made.registry.way.requests == []
+
+
+def test_what_is_not_authoritative_is_not_pushed(tmp_path: Path, pusher: Callable[..., Pusher]) -> None:
+    """The file that says who publishes what holds even where an output forgot to say so; a broken one stops all."""
+    text = copies(oci_layout(tmp_path / "web", "web"))
+    made = pusher(runner_dashboard_image=text, web_image=text)
+    (made.flake.top / "docs").mkdir()
+    file = made.flake.top / "docs/release-authority.toml"
+    file.write_bytes((ROOT / "docs/release-authority.toml").read_bytes())
+    made.flake.git("add", "--all")
+    made.flake.git("commit", "--quiet", "--message", "authority")
+    code, result, err = made.push()
+
+    assert code == 0, err
+    assert list(result["digests"]) == ["web"]
+    assert result["not_to_be_pushed"] == {"runner-dashboard": "non-authoritative in docs/release-authority.toml"}
+    file.write_text("surface = 5\n")
+    made.flake.git("commit", "--quiet", "--all", "--message", "broken")
+    before = len(made.registry.way.requests)
+    assert made.push()[0] == 2
+    assert len(made.registry.way.requests) == before
 
 
 def test_one_that_fails_keeps_no_other_back(tmp_path: Path, pusher: Callable[..., Pusher]) -> None:

@@ -6,6 +6,7 @@ from tests.fuzz.targets import (
     around,
     broadcasts,
     derivation,
+    images,
     kept,
     manifest,
     nar,
@@ -31,5 +32,13 @@ OTHERS = (
 
 TARGETS = {
     target.name: target
-    for target in (*NAMED, *OTHERS, *around.AROUND, *netboot.NETBOOT, *broadcasts.BROADCASTS, *release.RELEASE)
+    for target in (
+        *NAMED,
+        *OTHERS,
+        *around.AROUND,
+        *netboot.NETBOOT,
+        *broadcasts.BROADCASTS,
+        *release.RELEASE,
+        *images.IMAGES,
+    )
 }

@@ -31,9 +31,9 @@ def push_images(
     """Push the images that the descriptors in DIRECTORY name, from a clean checkout of the flake.
 
     Tags: git-COMMIT always; pr-NUMBER for a pull request; latest on the default branch. From a fork's pull request
-    nothing is pushed, nor what `meta.ci` withholds. All images are tried; one that fails makes the command fail at the
-    end. Every tag is read back. Run again, it changes nothing. On a runner, `digests` (JSON: image to name@sha256:…)
-    becomes an output of the step.
+    nothing is pushed, nor what `meta.ci` withholds or docs/release-authority.toml does not call authoritative. All
+    images are tried; one that fails makes the command fail at the end. Every tag is read back. Run again, it changes
+    nothing. On a runner, `digests` (JSON: image to name@sha256:…) becomes an output of the step.
 
     The password comes from the environment variable REGISTRY_PASSWORD or from a file, and reaches programs in a file
     with mode 600 that is removed afterwards. skopeo is needed.

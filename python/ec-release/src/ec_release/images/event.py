@@ -19,6 +19,7 @@ from ec_release.images.errors import EventError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_PLACE = "GITHUB_EVENT_PATH"
 _MAX_PAYLOAD = 64 << 20
 _MAX_NUMBER = 1 << 31
 
@@ -91,13 +92,23 @@ def read(environ: Mapping[str, str] = os.environ) -> Event:
     name = environ.get("GITHUB_EVENT_NAME", "")
     if not name:
         return NO_EVENT
-    payload = _payload(environ.get("GITHUB_EVENT_PATH", ""))
+    return decode(_payload(environ.get("GITHUB_EVENT_PATH", "")), environ)
+
+
+def decode(data: bytes, environ: Mapping[str, str]) -> Event:
+    """Return the event that a runner with these variables and the payload *data* tells of. Raises `EventError`."""
+    name = environ.get("GITHUB_EVENT_NAME", "")
+    try:
+        payload = msgspec.json.decode(data, type=_Payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        message, where = explain(error, _PLACE)
+        raise EventError(message, place=where) from error
     repository = environ.get("GITHUB_REPOSITORY", "")
     pull_request = payload.pull_request
     if pull_request is None and name.startswith("pull_request"):
-        raise EventError(f"{name} without a pull request", place="GITHUB_EVENT_PATH")
+        raise EventError(f"{name} without a pull request", place=_PLACE)
     if pull_request is not None and not 0 < pull_request.number < _MAX_NUMBER:
-        raise EventError(f"{pull_request.number} is the number of no pull request", place="GITHUB_EVENT_PATH")
+        raise EventError(f"{pull_request.number} is the number of no pull request", place=_PLACE)
     commits = [environ.get("GITHUB_SHA", ""), *([] if pull_request is None else [pull_request.head.sha])]
     return Event(
         name=name,
@@ -120,17 +131,12 @@ def _foreign(payload: _Payload, repository: str) -> bool:
     return any(head is None or (head.full_name or "").lower() != repository.lower() for head in heads)
 
 
-def _payload(file: str) -> _Payload:
-    place = "GITHUB_EVENT_PATH"
+def _payload(file: str) -> bytes:
     try:
         with Path(file).open("rb") as stream:
             data = stream.read(_MAX_PAYLOAD + 1)
     except OSError as error:
-        raise EventError(f"cannot be read: {error.strerror}", place=place) from error
+        raise EventError(f"cannot be read: {error.strerror}", place=_PLACE) from error
     if len(data) > _MAX_PAYLOAD:
-        raise EventError(f"is larger than {_MAX_PAYLOAD >> 20} MiB", place=place)
-    try:
-        return msgspec.json.decode(data, type=_Payload)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        message, where = explain(error, place)
-        raise EventError(message, place=where) from error
+        raise EventError(f"is larger than {_MAX_PAYLOAD >> 20} MiB", place=_PLACE)
+    return data

@@ -201,7 +201,7 @@ in {_QUERY}"""
             raise LimitError(f"Nix answers more than {_MAX_ANSWER >> 20} MiB", place=category)
         try:
             return msgspec.json.decode(answer, type=_Answer)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             message, place = explain(error, category)
             raise OutputError(message, place=place) from error
 

@@ -18,6 +18,7 @@ import stamina
 import structlog
 
 from ec_closure.errors import EcError, UsageError
+from ec_release.authority import declaration
 from ec_release.images import names, program, registry
 from ec_release.images.errors import CopyToError, DigestError, RegistryError
 
@@ -68,13 +69,32 @@ class Pushed:
         return f"{self.repository}@{self.digest}"
 
 
+def not_ours_to_push(top: Path) -> dict[str, str]:
+    """Return the outputs that the release authority of the flake at *top* does not let CI push, with the reason.
+
+    None where there is no such file. Raises `DeclarationError` for one that cannot be read as such: then nothing says
+    what may be pushed.
+    """
+    file = top / declaration.PATH
+    if not file.exists():
+        return {}
+    with file.open("rb") as stream:
+        declared = declaration.decode(stream.read(declaration.MAX_BYTES + 1))
+    return {
+        surface.attribute.removeprefix("packages."): f"{surface.role} in {declaration.PATH}"
+        for surface in declared.surface
+        if surface.attribute is not None and surface.role != "authoritative"
+    }
+
+
 def allowed(
     flake: Flake, system: str, descriptors: Sequence[Descriptor], withheld: Collection[str]
 ) -> tuple[list[Descriptor], dict[str, str], list[EcError]]:
     """Return which of *descriptors* may be pushed, why others are not to be, and which are mistakes.
 
-    *withheld* are outputs, or images by their names, that the caller does not push.
+    *withheld* are outputs, or images by their names, that the caller does not push. Raises `DeclarationError`.
     """
+    held = {**not_ours_to_push(flake.top), **dict.fromkeys(withheld, "the caller says so: --withhold")}
     outputs = {one.name: one for one in flake.named("packages", system, [one.name for one in descriptors])}
     fine: list[Descriptor] = []
     left: dict[str, str] = {}
@@ -87,8 +107,8 @@ def allowed(
             wrong.append(CopyToError("has no passthru.copyTo: it is no image", place=one.name))
         elif output.skip or output.withheld:
             left[one.base] = "the flake says so: meta.ci"
-        elif one.name in withheld or one.base in withheld:
-            left[one.base] = "the caller says so: --withhold"
+        elif reason := held.get(one.name) or held.get(one.base):
+            left[one.base] = reason
         else:
             fine.append(one)
     if unknown := set(withheld) - {name for one in descriptors for name in (one.name, one.base)}:
