@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from securesystemslib.signer import SSlibKey
@@ -28,8 +29,9 @@ _ID_LENGTH = 32
 
 @dataclass(frozen=True)
 class Claim:
-    """Whom an envelope names: bare public keys, and identifiers of keys. Neither is believed."""
+    """An *envelope*, and whom it names: bare public keys, and identifiers of keys. Nothing of it is believed."""
 
+    envelope: dsse.Envelope
     public_keys: frozenset[str]
     keyids: frozenset[str]
 
@@ -41,7 +43,12 @@ class Signed:
     public_key: str
     payload: bytes
 
-    @property
+    @cached_property
+    def node(self) -> str:
+        """The identifier of the node that signed it."""
+        return node_id(self.public_key)
+
+    @cached_property
     def digest(self) -> str:
         """The SHA-256 of the payload: what makes a report that report, however its envelope is spelled."""
         return hashlib.sha256(self.payload).hexdigest()
@@ -60,14 +67,15 @@ def node_id(public_key: str) -> str:
 def claim(body: bytes) -> Claim:
     """Return whom the envelope *body* names. Raises `MalformedError`."""
     try:
-        signers = dsse.claimed_signers(body)
+        envelope = dsse.read(body)
     except BadInputError as error:
         raise MalformedError(str(error), hint="a DSSE envelope is expected, see docs/report-api.md") from error
+    signers = envelope.signatures
     public = frozenset(one.public_key for one in signers if _PUBLIC.fullmatch(one.public_key))
-    return Claim(public, frozenset(one.keyid for one in signers if one.keyid))
+    return Claim(envelope, public, frozenset(one.keyid for one in signers if one.keyid))
 
 
-def verified(body: bytes, claimed: Claim, known: Iterable[str]) -> Signed:
+def verified(claimed: Claim, known: Iterable[str]) -> Signed:
     """Return what one of the public keys *known*, or else one that the envelope itself names, signed.
 
     Raises `MalformedError`, `SignatureError` when a key that is named did not sign these bytes, and `UnknownNodeError`
@@ -82,7 +90,7 @@ def verified(body: bytes, claimed: Claim, known: Iterable[str]) -> Signed:
         )
     for public_key in keys:
         try:
-            payload = dsse.verify(body, intoto.PAYLOAD_TYPE, [key_of(public_key)], what="envelope")
+            payload = dsse.verify(claimed.envelope, intoto.PAYLOAD_TYPE, [key_of(public_key)], what="envelope")
         except NotSignedError:
             continue
         except UsageError:

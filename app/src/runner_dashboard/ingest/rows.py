@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,6 +14,40 @@ if TYPE_CHECKING:
 
 _LEVEL = 3
 _MAX_WINDOW = 1 << 27
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that is kept of one report, made before anybody waits for the thread that writes.
+
+    *summary* is what the node's row repeats; *size* is that of the *envelope* before it was compressed.
+    """
+
+    report: dict[str, Any]
+    summary: dict[str, Any]
+    findings: list[dict[str, Any]]
+    differing: list[dict[str, Any]]
+    envelope: bytes
+    size: int
+
+
+def prepared(report: Report, envelope: bytes) -> Prepared:
+    """Return the rows of *report*, which came in *envelope*."""
+    row = report_row(report)
+    return Prepared(
+        report=row,
+        summary={
+            "counter": report.counter,
+            "claimed_name": report.node,
+            "verdict": report.verdict,
+            "level": report.level_reached or "",
+            **{name: row[name] for name in ("tag", "version", "toplevel", "fails", "warns")},
+        },
+        findings=finding_rows(report),
+        differing=differing_rows(report),
+        envelope=packed(envelope),
+        size=len(envelope),
+    )
 
 
 def report_row(report: Report) -> dict[str, Any]:

@@ -7,13 +7,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from runner_dashboard import audit
 from runner_dashboard.data.tables import differing, enrolments, evidence, findings, nodes, reports
 from runner_dashboard.events.event import emit
 from runner_dashboard.identity.secrets import ENROLMENT, Secret
-from runner_dashboard.ingest import rows, suspicion
+from runner_dashboard.ingest import suspicion
 from runner_dashboard.ingest.envelope import key_of, node_id
 
 if TYPE_CHECKING:
@@ -22,17 +22,43 @@ if TYPE_CHECKING:
     from ec_closure.report import Report
     from runner_dashboard.ingest.envelope import Signed
     from runner_dashboard.ingest.nonce import Freshness
+    from runner_dashboard.ingest.rows import Prepared
 
 Answer = Literal["accepted", "known", "replayed", "nonce strange", "nonce used", "pending", "full", "retired"]
 
 
+# Statements are made once: making one takes longer than SQLite takes to carry it out. Of the node's row nobody else
+# decides, and no other report of it is kept, from the first of them on.
+_LOOK = (
+    select(
+        nodes.c.state,
+        nodes.c.counter,
+        select(reports.c.boot_id).where(reports.c.id == nodes.c.current_report).scalar_subquery().label("boot_id"),
+        select(reports.c.node_id).where(reports.c.digest == bindparam("digest")).scalar_subquery().label("sender"),
+        select(reports.c.id)
+        .where(
+            reports.c.node_id == bindparam("node"),
+            reports.c.boot_id == bindparam("boot"),
+            reports.c.counter == bindparam("number"),
+        )
+        .scalar_subquery()
+        .label("twin"),
+        select(reports.c.id).where(reports.c.nonce == bindparam("nonce")).scalar_subquery().label("used"),
+    )
+    .where(nodes.c.id == bindparam("node"))
+    .with_for_update(of=nodes)
+)
+_REPORT, _EVIDENCE, _FINDINGS, _DIFFERING = (insert(table) for table in (reports, evidence, findings, differing))
+_HEARD = update(nodes).where(nodes.c.id == bindparam("node"))
+
+
 @dataclass(frozen=True)
 class Arrival:
-    """One report that was verified and decoded. *token* came with it, *envelope* is what is kept as evidence."""
+    """One report that was verified and decoded. *token* came with it, *rows* are what is kept of it."""
 
     signed: Signed
     report: Report
-    envelope: bytes
+    rows: Prepared
     token: str
     freshness: Freshness
     pending: int
@@ -40,7 +66,12 @@ class Arrival:
     @property
     def node(self) -> str:
         """The identifier of the node that signed it."""
-        return node_id(self.signed.public_key)
+        return self.signed.node
+
+    @property
+    def boot(self) -> str:
+        """The boot that it speaks of, empty where it is not known."""
+        return self.report.boot_id or ""
 
 
 def keep(connection: Connection, now: int, arrival: Arrival) -> Answer:
@@ -48,43 +79,58 @@ def keep(connection: Connection, now: int, arrival: Arrival) -> Answer:
 
     What is refused is an answer, not an error: what was noticed on the way is kept, too.
     """
-    node = arrival.node
-    state = _state(connection, now, arrival)
-    if state != "enrolled":
-        return state
+    found = _look(connection, arrival)
+    if found is None or found.state != "enrolled":
+        state = _admitted(connection, now, arrival, None if found is None else found.state)
+        if state != "enrolled":
+            return state
+        found = _look(connection, arrival)
+    node, report = arrival.node, arrival.report
     # What is asked here makes a good answer. That nothing is kept twice, unique constraints see to.
-    sender = connection.execute(select(reports.c.node_id).where(reports.c.digest == arrival.signed.digest)).scalar()
-    if sender is not None:
-        return "known" if sender == node else "replayed"
-    report = arrival.report
-    boot = report.boot_id or ""
-    numbered = (reports.c.node_id == node, reports.c.boot_id == boot, reports.c.counter == report.counter)
-    if connection.execute(select(reports.c.id).where(*numbered)).first() is not None:
-        suspicion.record(connection, now, node, suspicion.TWICE, f"boot {boot or 'unknown'}, report {report.counter}")
+    if found.sender is not None:
+        return "known" if found.sender == node else "replayed"
+    if found.twin is not None:
+        detail = f"boot {arrival.boot or 'unknown'}, report {report.counter}"
+        suspicion.record(connection, now, node, suspicion.TWICE, detail)
         return "replayed"
     if arrival.freshness == "strange":
         return "nonce strange"
-    if report.nonce is not None:
-        used = select(reports.c.id).where(reports.c.nonce == report.nonce)
-        if connection.execute(used).first() is not None:
-            return "nonce used"
-    cloned = suspicion.is_cloned(connection, node, boot, report.counter)
+    if found.used is not None:
+        return "nonce used"
+    # The next report of the boot that reported last stands among nobody's that did not stand there before.
+    follows = report.counter > found.counter and arrival.boot == found.boot_id
+    cloned = not follows and suspicion.is_cloned(connection, node, arrival.boot, report.counter)
     number = _insert(connection, now, arrival)
-    _summarise(connection, now, arrival, number)
+    _summarise(connection, now, arrival, number, newest=report.counter >= found.counter)
     emit(connection, "report", node, now)
     if report.findings or report.left_out:
         emit(connection, "finding", node, now)
     if cloned:
-        suspicion.record(connection, now, node, suspicion.CLONED, f"boot {boot}, report {report.counter}")
+        suspicion.record(connection, now, node, suspicion.CLONED, f"boot {arrival.boot}, report {report.counter}")
     return "accepted"
 
 
-def _state(connection: Connection, now: int, arrival: Arrival) -> Literal["enrolled", "pending", "full", "retired"]:
+def _look(connection: Connection, arrival: Arrival) -> Any:
+    """Return what is known of the node and of reports like this one, None of a node that nobody knows."""
+    return connection.execute(
+        _LOOK,
+        {
+            "node": arrival.node,
+            "digest": arrival.signed.digest,
+            "boot": arrival.boot,
+            "number": arrival.report.counter,
+            "nonce": arrival.report.nonce,
+        },
+    ).first()
+
+
+def _admitted(
+    connection: Connection, now: int, arrival: Arrival, state: str | None
+) -> Literal["enrolled", "pending", "full", "retired"]:
+    """Return what becomes of a node that is not enrolled: in the state *state*, or not known."""
     node = arrival.node
-    # From here on, nobody else decides about this node or keeps a report of it.
-    state = connection.execute(select(nodes.c.state).where(nodes.c.id == node).with_for_update()).scalar()
-    if state in ("enrolled", "retired"):
-        return "enrolled" if state == "enrolled" else "retired"
+    if state == "retired":
+        return "retired"
     ticket = _ticket(connection, now, arrival.token)
     if state is None:
         waiting = select(func.count()).select_from(nodes).where(nodes.c.state == "pending")
@@ -144,44 +190,26 @@ def sslib_keyid(public_key: str) -> str:
 
 
 def _insert(connection: Connection, now: int, arrival: Arrival) -> int:
-    values = rows.report_row(arrival.report) | {
+    kept = arrival.rows
+    values = kept.report | {
         "node_id": arrival.node,
         "digest": arrival.signed.digest,
         "received": now,
         "late": int(arrival.freshness == "late"),
     }
-    (number,) = connection.execute(insert(reports).values(**values)).inserted_primary_key or (0,)
-    kept = rows.packed(arrival.envelope)
-    connection.execute(insert(evidence).values(report_id=number, envelope=kept, size=len(arrival.envelope)))
-    for table, listed in (
-        (findings, rows.finding_rows(arrival.report)),
-        (differing, rows.differing_rows(arrival.report)),
-    ):
+    (number,) = connection.execute(_REPORT, values).inserted_primary_key or (0,)
+    connection.execute(_EVIDENCE, {"report_id": number, "envelope": kept.envelope, "size": kept.size})
+    for statement, listed in ((_FINDINGS, kept.findings), (_DIFFERING, kept.differing)):
         if listed:
-            connection.execute(insert(table), [row | {"report_id": number} for row in listed])
+            connection.execute(statement, [row | {"report_id": number} for row in listed])
     return int(number)
 
 
-def _summarise(connection: Connection, now: int, arrival: Arrival, number: int) -> None:
+def _summarise(connection: Connection, now: int, arrival: Arrival, number: int, *, newest: bool) -> None:
     """Let the node's row repeat its newest report: that with the highest counter, not that which came last."""
-    values: dict[str, Any] = {"last_received": now}
+    values: dict[str, Any] = {"node": arrival.node, "last_received": now}
     if arrival.freshness == "fresh":
         values["last_fresh"] = now
-    report = arrival.report
-    counter = connection.execute(select(nodes.c.counter).where(nodes.c.id == arrival.node)).scalar() or 0
-    if report.counter >= counter:
-        manifest = report.manifest
-        weights = rows.weighed(report)
-        values |= {
-            "counter": report.counter,
-            "current_report": number,
-            "claimed_name": report.node,
-            "verdict": report.verdict,
-            "level": report.level_reached or "",
-            "tag": manifest.tag if manifest else "",
-            "version": manifest.version if manifest else 0,
-            "toplevel": report.toplevel,
-            "fails": weights["fail"],
-            "warns": weights["warn"],
-        }
-    connection.execute(update(nodes).where(nodes.c.id == arrival.node).values(**values))
+    if newest:
+        values |= arrival.rows.summary | {"current_report": number}
+    connection.execute(_HEARD, values)

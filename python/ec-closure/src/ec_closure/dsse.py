@@ -85,8 +85,17 @@ def sign(payload: bytes, payload_type: str, signers: Sequence[Signer], *, introd
     return msgspec.json.encode(envelope) + b"\n"
 
 
-def verify(data: bytes, payload_type: str, keys: Sequence[Key], *, threshold: int = 1, what: str = "envelope") -> bytes:
-    """Return the payload of the envelope *data* if *threshold* distinct *keys* signed it.
+def read(data: bytes, *, what: str = "envelope") -> Envelope:
+    """Return the envelope *data*, of which nothing is believed: for `verify`. Raises `JsonError` or `LimitError`."""
+    return strict_json.decode(data, Envelope, what=what, max_bytes=MAX_BYTES, max_depth=8)
+
+
+def verify(
+    data: bytes | Envelope, payload_type: str, keys: Sequence[Key], *, threshold: int = 1, what: str = "envelope"
+) -> bytes:
+    """Return the payload of the envelope *data*, bytes or what `read` made of them, if enough of *keys* signed it.
+
+    *threshold* distinct ones are enough.
 
     Raises `JsonError`, `LimitError` or `EnvelopeError` (malformed, or another payload type),
     `SignatureError`, and `UsageError` for a key that is none. The payload is not parsed: that is
@@ -97,7 +106,7 @@ def verify(data: bytes, payload_type: str, keys: Sequence[Key], *, threshold: in
         distinct.setdefault(_public_bytes(key), []).append(key)
     if not 1 <= threshold <= len(distinct):
         raise SignatureError(f"{threshold} signatures wanted of {len(distinct)} distinct keys", place=what)
-    envelope = strict_json.decode(data, Envelope, what=what, max_bytes=MAX_BYTES, max_depth=8)
+    envelope = read(data, what=what) if isinstance(data, bytes) else data
     if envelope.payload_type != payload_type:
         found = excerpt(envelope.payload_type, 80)
         raise EnvelopeError(f"payload type {found!r} where {payload_type!r} is expected", place=what)
@@ -119,7 +128,7 @@ def claimed_signers(data: bytes, *, what: str = "envelope") -> tuple[EnvelopeSig
 
     Raises `JsonError` or `LimitError`.
     """
-    return strict_json.decode(data, Envelope, what=what, max_bytes=MAX_BYTES, max_depth=8).signatures
+    return read(data, what=what).signatures
 
 
 def unverified(data: bytes, *, what: str = "envelope") -> bytes:
@@ -127,7 +136,7 @@ def unverified(data: bytes, *, what: str = "envelope") -> bytes:
 
     Raises `JsonError`, `LimitError` or `EnvelopeError`.
     """
-    envelope = strict_json.decode(data, Envelope, what=what, max_bytes=MAX_BYTES, max_depth=8)
+    envelope = read(data, what=what)
     return _b64(envelope.payload, f"{what}: payload")
 
 
