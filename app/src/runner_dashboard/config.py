@@ -152,6 +152,16 @@ class NotifyTable(Table, frozen=True, kw_only=True):
     kinds: tuple[Literal["silent", "failed", "suspected"], ...] = ("silent", "failed", "suspected")
 
 
+class RetentionTable(Table, frozen=True, kw_only=True):
+    """How many days things are kept at least, 0 for ever. What is older goes *every* so many seconds, 0 for by hand."""
+
+    reports: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 400
+    evidence: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 90
+    findings: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 90
+    audit: Annotated[int, msgspec.Meta(ge=0, le=36_500)] = 730
+    every: Annotated[int, msgspec.Meta(ge=0, le=604_800)] = 3600
+
+
 class LogTable(Table, frozen=True, kw_only=True):
     """How it logs."""
 
@@ -173,6 +183,7 @@ class Config(Table, frozen=True, kw_only=True):
     fleet: FleetTable = FleetTable()
     releases: ReleasesTable = ReleasesTable()
     notify: NotifyTable = NotifyTable()
+    retention: RetentionTable = RetentionTable()
     log: LogTable = LogTable()
 
     @property

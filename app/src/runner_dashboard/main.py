@@ -36,6 +36,7 @@ _COMMANDS = {
     "migrate": "Bring the database to this version's schema.",
     "backup": "Write a copy of the database to a file, while it is in use.",
     "restore": "Put such a copy in the place of the database, while no server runs.",
+    "compact": "Remove what is older than the configuration says, and needed by nothing.",
     "demo": "Serve a dashboard of two hundred simulated nodes, with real signed reports.",
     "healthcheck": "Ask the server of this machine whether it is well: for containers.",
 }

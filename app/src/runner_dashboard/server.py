@@ -18,6 +18,7 @@ import uvicorn
 from runner_dashboard.alarms.watch import Watch
 from runner_dashboard.data import opening
 from runner_dashboard.errors import ServeError
+from runner_dashboard.retention.keeper import Keeper
 from runner_dashboard.services import Services
 from runner_dashboard.web import app
 
@@ -81,7 +82,8 @@ def listen(config: Config) -> socket.socket:
 def serve(services: Services, listening: socket.socket, ready: Callable[[Secret | None], None]) -> None:
     """Serve until SIGTERM or SIGINT. *ready* is told when the address is open, with a first token if one was made."""
     made = services.begin()
-    asyncio.run(_run(services, listening, lambda: ready(made)))
+    with Keeper(services):
+        asyncio.run(_run(services, listening, lambda: ready(made)))
 
 
 def prepared(services: Services) -> uvicorn.Server:

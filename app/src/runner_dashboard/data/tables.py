@@ -350,3 +350,22 @@ events = Table(
     _text("node"),
     _number("at"),
 )
+
+# What remains of reports that were removed: that they were taken once, and numbers by day. See `retention`.
+forgotten = Table(
+    "forgotten",
+    METADATA,
+    Column("digest", TEXT, primary_key=True),
+    _number("at"),
+)
+
+days = Table(
+    "days",
+    METADATA,
+    Column("day", NUMBER, primary_key=True, autoincrement=False),
+    Column("tag", TEXT, primary_key=True),
+    Column("version", NUMBER, primary_key=True, autoincrement=False),
+    Column("verdict", TEXT, primary_key=True),
+    _number("nodes"),
+    _text("paths"),
+)

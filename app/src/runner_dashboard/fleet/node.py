@@ -141,6 +141,8 @@ def envelope(connection: Connection, digest: str) -> bytes:
     query = select(evidence.c.envelope, evidence.c.size).join(reports).where(reports.c.digest == digest)
     row = connection.execute(query).first()
     if row is None:
+        if connection.execute(select(reports.c.id).where(reports.c.digest == digest)).first() is not None:
+            raise NotFoundError("the envelope of this report was removed", hint="[retention] evidence says when")
         raise NotFoundError("no such report")
     return rows.unpacked(row.envelope, row.size)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import bindparam, func, insert, select, update
 
 from runner_dashboard import audit
-from runner_dashboard.data.tables import differing, enrolments, evidence, findings, nodes, reports
+from runner_dashboard.data.tables import differing, enrolments, evidence, findings, forgotten, nodes, reports
 from runner_dashboard.events.event import emit
 from runner_dashboard.identity.secrets import ENROLMENT, Secret
 from runner_dashboard.ingest import suspicion
@@ -35,6 +35,7 @@ _LOOK = (
         nodes.c.counter,
         select(reports.c.boot_id).where(reports.c.id == nodes.c.current_report).scalar_subquery().label("boot_id"),
         select(reports.c.node_id).where(reports.c.digest == bindparam("digest")).scalar_subquery().label("sender"),
+        select(forgotten.c.at).where(forgotten.c.digest == bindparam("digest")).scalar_subquery().label("forgotten"),
         select(reports.c.id)
         .where(
             reports.c.node_id == bindparam("node"),
@@ -89,6 +90,9 @@ def keep(connection: Connection, now: int, arrival: Arrival) -> Answer:
     # What is asked here makes a good answer. That nothing is kept twice, unique constraints see to.
     if found.sender is not None:
         return "known" if found.sender == node else "replayed"
+    if found.forgotten is not None:
+        # It was taken, and removed since: its envelope is spent.
+        return "known"
     if found.twin is not None:
         detail = f"boot {arrival.boot or 'unknown'}, report {report.counter}"
         suspicion.record(connection, now, node, suspicion.TWICE, detail)

@@ -26,6 +26,8 @@ COUNTERS = {
     "request_seconds": "Time that requests took, by route.",
     "manifest_fetches": "Times that manifests were fetched: complete, missing (some are not published), failed.",
     "notifications": "Messages about alarms by outcome: sent, or failed (and tried again).",
+    "compactions": "Compactions by outcome: done, failed, or done elsewhere at that moment.",
+    "compacted_rows": "Rows that compaction removed, by table.",
     "refusals": "Requests that were refused, by code.",
 }
 
