@@ -48,6 +48,13 @@ variable "settings" {
       url   = optional(string)
       kinds = optional(list(string))
     }), {})
+    retention = optional(object({
+      reports  = optional(number)
+      evidence = optional(number)
+      findings = optional(number)
+      audit    = optional(number)
+      every    = optional(number)
+    }), {})
     log = optional(object({
       form  = optional(string)
       level = optional(string)
