@@ -75,7 +75,8 @@ PANELS = (
     Panel("Refusals by code", "timeseries", 8, {"{{code}}": _rate("refusals", "code")}, "reqps", stacked=True),
     Panel("Database", "timeseries", 8, {"bytes": _gauge("database_bytes")}, "bytes"),
     Panel("Writes that wait", "timeseries", 8, {"{{instance}}": f"runner_dashboard_writes_waiting{_HERE}"}),
-    Panel("Writes that wait", "timeseries", 8, {"writes": _gauge("writes_waiting")}),
+    Panel("Notifications by outcome", "timeseries", 12, {"{{outcome}}": _rate("notifications", "outcome")}),
+    Panel("Open alarms", "timeseries", 12, {"alarms": _gauge("alarms")}),
     Panel("Compactions by outcome", "timeseries", 12, {"{{outcome}}": _rate("compactions", "outcome")}),
     Panel("Rows removed, by table", "timeseries", 12, {"{{table}}": _rate("compacted_rows", "table")}),
     Panel(
