@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ec_release.images import event, program, registry
 from ec_release.images.errors import DeniedError, EventError, NamingError, RefusedError, RegistryError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -127,6 +125,14 @@ def test_a_program_that_is_not_there_says_so(tmp_path: Path) -> None:
             run()
 
 
+def is_running(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be buried does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
 def test_a_program_that_does_not_end_is_ended(tmp_path: Path) -> None:
     """After its deadline, with what it started; and that counts as a failure that may pass."""
     with pytest.raises(program.ProgramError, match="did not end within") as caught:
@@ -134,5 +140,7 @@ def test_a_program_that_does_not_end_is_ended(tmp_path: Path) -> None:
             ["sh", "-c", "cat /dev/zero > /dev/null"], env={"PATH": "/bin:/usr/bin"}, cwd=tmp_path, deadline=0.1
         )
     assert isinstance(registry.failure(caught.value, "x"), RegistryError)
+    started = ["sh", "-c", "cat /dev/zero > /dev/null & echo $! > started; wait"]
     with pytest.raises(program.ProgramError, match="no answer within"):
-        program.ask(["sh", "-c", "cat /dev/zero > /dev/null"], env={"PATH": "/bin:/usr/bin"}, deadline=0.1)
+        program.ask(started, env={"PATH": "/bin:/usr/bin"}, cwd=tmp_path, deadline=0.5)
+    assert not is_running(int((tmp_path / "started").read_text()))

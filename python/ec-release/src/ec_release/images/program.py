@@ -52,19 +52,34 @@ def environment(secret: str | None = None, **more: str) -> dict[str, str]:
 
 
 def ask(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, deadline: float = 600.0) -> bytes:
-    """Run a program and return its standard output. Raises `ProgramError`; *deadline* is in seconds."""
+    """Run a program and return its standard output. Raises `ProgramError`; *deadline* is in seconds.
+
+    It ends with us, and so does what it started.
+    """
     try:
-        done = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=env, cwd=cwd, timeout=deadline
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=env,
+            cwd=cwd,
+            start_new_session=True,
         )
     except OSError as error:
         raise _missing(argv[0], error) from error
-    except subprocess.TimeoutExpired as error:
-        raise ProgramError(f"gave no answer within {deadline:g} seconds", said="timeout", place=argv[0]) from error
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace")
+    with process:
+        try:
+            output, errors = process.communicate(timeout=deadline)
+        except subprocess.TimeoutExpired as error:
+            raise ProgramError(f"gave no answer within {deadline:g} seconds", said="timeout", place=argv[0]) from error
+        finally:
+            # What it started may hold the pipes open, which `with` waits for.
+            _signal(process, signal.SIGKILL)
+    if process.returncode != 0:
+        said = errors.decode(errors="replace")
         raise ProgramError(errors_in(said), said=said, place=argv[0])
-    return done.stdout
+    return output
 
 
 def watch(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, deadline: float, hide: str | None = None) -> None:
