@@ -59,7 +59,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 case ${words[0]} in
-  sign | attest) words+=(--key %(keys)s/cosign.key --tlog-upload=false) ;;
+  sign | attest) words+=(--key %(keys)s/cosign.key --tlog-upload=false %(forms)s) ;;
   verify*) words+=(--key %(keys)s/cosign.pub --insecure-ignore-tlog=true) ;;
 esac
 COSIGN_PASSWORD= exec %(cosign)s "${words[@]}" --allow-http-registry=true
@@ -79,6 +79,10 @@ class World:
         self.built: dict[str, str] = {}
         self.outputs: dict[str, dict[str, str]] = {}
         self.cosign("generate-key-pair")
+        # From its third version on cosign signs without its log in the older form alone, and must be told so.
+        offered = self.cosign("sign", "--help").stdout
+        forms = [f"--{name}=false" for name in ("new-bundle-format", "use-signing-config") if f"--{name}" in offered]
+        self.forms = " ".join(forms)
 
     def cosign(self, *words: str, key: Path | None = None) -> subprocess.CompletedProcess[str]:
         """Run cosign itself; with a *key*, as somebody who verifies."""
@@ -91,7 +95,7 @@ class World:
     def job(self, name: str, *, kind: str = "release", **github: str) -> Runner:
         """Run a job of container.yml on a machine of its own."""
         host = self.registry.host
-        tools = {"host": host, "keys": self.keys, "log": self.log}
+        tools = {"host": host, "keys": self.keys, "log": self.log, "forms": self.forms}
         runner = Runner(
             self.directory / f"{name}-{len(list(self.directory.iterdir()))}",
             contexts={
