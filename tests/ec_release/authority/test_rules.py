@@ -238,12 +238,13 @@ def test_a_scan_in_another_job_counts(repository: Repository) -> None:
 
 
 def test_each_run_of_a_matrix_is_scanned(repository: Repository) -> None:
-    """One combination whose scan passes everything is enough to publish."""
+    """One combination whose scan passes everything is enough to publish, also when another one's comes after it."""
     steps = PATH.replace("TAG", "edge").replace('"1"', "${{ matrix.code }}")
-    extra = "strategy:\n  matrix:\n    code: ['1', '0']\n"
-    repository.texts[BUILD] = workflow(job(steps, permissions="packages: write", extra=extra))
+    for codes in ("['1', '0']", "['0', '1']"):
+        extra = f"strategy:\n  matrix:\n    code: {codes}\n"
+        repository.texts[BUILD] = workflow(job(steps, permissions="packages: write", extra=extra))
 
-    assert {code for code, _, _ in found(repository)} == {"RA302"}
+        assert {code for code, _, _ in found(repository)} == {"RA302"}
 
 
 # Installing
