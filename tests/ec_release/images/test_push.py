@@ -306,8 +306,11 @@ def test_other_bytes_of_one_commit_are_told(tmp_path: Path, pusher: Callable[...
     assert "not reproducible" in err
 
 
-def test_the_password_is_in_no_command_line_and_no_environment(tmp_path: Path, pusher: Callable[..., Pusher]) -> None:
-    """Of any process, while the image is copied; the file that has it is ours alone."""
+def test_the_password_is_in_no_command_line_and_no_environment(
+    tmp_path: Path, pusher: Callable[..., Pusher], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of any process, by whatever name, while the image is copied; the file that has it is ours alone."""
+    monkeypatch.setenv("SOME_TOKEN", PASSWORD)
     seen = tmp_path / "seen"
     source = oci_layout(tmp_path / "web", "web")
     made = pusher(

@@ -120,7 +120,7 @@ def push(flake: Flake, one: Descriptor, target: Target, insistence: Insistence) 
     """Push one image by all tags. What went wrong is in the result, with what had been pushed until then."""
     done = Pushed(one.base, names.repository(target.registry, target.namespace, one.base))
     try:
-        _build(flake, one, insistence)
+        _build(flake, one, target, insistence)
         lasting = f"{done.repository}:{target.tags[0]}"
         before = _present(lasting, target)
         for tag in target.tags:
@@ -141,11 +141,12 @@ def push(flake: Flake, one: Descriptor, target: Target, insistence: Insistence) 
     return done
 
 
-def _build(flake: Flake, one: Descriptor, insistence: Insistence) -> None:
+def _build(flake: Flake, one: Descriptor, target: Target, insistence: Insistence) -> None:
     argv = [flake.nix, *program.FEATURES, "build", "--no-link", "--no-update-lock-file", *flake.options]
     try:
+        env = program.environment(target.hide)
         program.watch(
-            [*argv, f".{one.run_attr}"], env=program.environment(), cwd=flake.top, deadline=insistence.deadline
+            [*argv, f".{one.run_attr}"], env=env, cwd=flake.top, deadline=insistence.deadline, hide=target.hide
         )
     except program.ProgramError as error:
         raise CopyToError(error.message, place=f".{one.run_attr}", hint="`nix build` shows the whole log") from error
