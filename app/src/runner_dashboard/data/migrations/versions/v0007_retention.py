@@ -7,8 +7,8 @@ from alembic import op
 
 from runner_dashboard.data.types import NUMBER, TEXT
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
