@@ -44,6 +44,10 @@ variable "settings" {
     fleet = optional(object({
       silent_after = optional(number)
     }), {})
+    releases = optional(object({
+      metadata_url = optional(string)
+      target_url   = optional(string)
+    }), {})
     notify = optional(object({
       url   = optional(string)
       kinds = optional(list(string))
@@ -70,6 +74,7 @@ locals {
     "database.url_file",
     "identity.bootstrap_token_file",
     "sign_in.client_secret_file",
+    "releases.root_file",
     "notify.secret_file",
   ]
 }

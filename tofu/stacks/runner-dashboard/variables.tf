@@ -245,6 +245,10 @@ variable "settings" {
     fleet = optional(object({
       silent_after = optional(number)
     }), {})
+    releases = optional(object({
+      metadata_url = optional(string)
+      target_url   = optional(string)
+    }), {})
     notify = optional(object({
       url   = optional(string)
       kinds = optional(list(string))
