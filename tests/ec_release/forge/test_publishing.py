@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.ec_release.forge import faults
 from tests.ec_release.forge.server import READER, REPOSITORY, TOKEN
 
 from ec_release.errors import AccessError, BackendError, ConflictError
@@ -172,6 +173,34 @@ def test_a_tag_of_another_commit_is_refused(place: Any, forge: Any, make_backend
     assert forge.state.of_tag("v1") == []
     place.backend = make_backend(target="c" * 40)
     assert place.publish(1).assets_published
+
+
+def test_a_draft_of_another_commit_is_published_from_this_one(place: Any, forge: Any, make_backend: Any) -> None:
+    """An earlier run made the draft, and never got to its tag."""
+    place.backend = make_backend(target="b" * 40)
+    images, closures = place.assets(1)
+    publish(place.backend, plan.make("v1", 1, images, closures), place.signing, place.root, stop_at_draft=True)
+    place.backend = make_backend(target="c" * 40)
+    place.publish(1)
+    assert forge.state.tags["v1"] == "c" * 40
+
+
+def test_a_server_that_tags_another_commit_is_told(place: Any, forge: Any, make_backend: Any) -> None:
+    """Somebody pushes the tag between two requests: nothing is signed."""
+    place.backend = make_backend(target="b" * 40)
+    forge.plan("PATCH", r"/releases/\d+$", faults.first(lambda: forge.state.tags.update({"v1": "c" * 40})))
+    with pytest.raises(ConflictError, match="names commit c"):
+        place.publish(1)
+    assert place.reader().refresh().latest_version == 0
+
+
+@pytest.mark.parametrize("base", ["http://localhost", "https://[", "http://x:y/", "file:///etc", ""])
+def test_a_server_that_gives_other_addresses_is_told(place: Any, forge: Any, base: str) -> None:
+    """The token would not be sent there, and drafts not be found."""
+    forge.state.base = base
+    with pytest.raises(BackendError, match="gives an address elsewhere") as caught:
+        place.publish(1)
+    assert "--server" in (caught.value.hint or "")
 
 
 def test_numbered_metadata_are_added_and_never_deleted(place: Any, forge: Any) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from ec_closure.decoding import excerpt
 from ec_release.backend.forgejo.download import Download
 from ec_release.backend.forgejo.http import TemporaryError
 from ec_release.backend.forgejo.upload import Form
@@ -105,6 +106,12 @@ class ReleaseAssets:
                 "lies elsewhere, on a server of its own",
                 place=f"{self.title}/{asset.name}",
                 hint="somebody put an external address in the place of the file; delete it",
+            )
+        if not self.api.http.knows(asset.browser_download_url):
+            raise BackendError(
+                f"the server gives an address elsewhere: {excerpt(asset.browser_download_url.partition('?')[0])}",
+                place=f"{self.title}/{asset.name}",
+                hint="give --server as the server calls itself (`ROOT_URL`): the token goes nowhere else",
             )
         # Another number is another file: whatever a cache holds under the old one cannot be mistaken for it.
         address = f"{asset.browser_download_url}?{urlencode({'asset': asset.id})}"

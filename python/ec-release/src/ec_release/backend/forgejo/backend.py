@@ -76,6 +76,7 @@ class ForgejoBackend:
         Of assets that are there twice, as retried requests may leave them, none is kept. Raises `ConflictError` when
         the tag names another commit than is to be published.
         """
+        self._check_tag(tag, absent_is_fine=True)
         release = self._single(tag, draft=True) or self._make_draft(tag)
         assets = self._open(release)
         found = assets.all()
@@ -105,11 +106,10 @@ class ForgejoBackend:
         assets = self._assets(tag)
         found = assets.by_name()
         self._confirm()
-        shown = self._api.edit_release(
-            assets.release, {"draft": False, "prerelease": self._presentation.prerelease, "tag_name": tag}
-        )
+        shown = self._api.edit_release(assets.release, {"draft": False, "tag_name": tag} | self._options())
         if shown.draft or shown.tag_name != tag:
             raise BackendError("stayed a draft although the server was asked to publish it", place=tag)
+        self._check_tag(tag, absent_is_fine=False)
         visible.check(self._api.http, list(found.values()), tag)
 
     def metadata_names(self) -> frozenset[str]:
@@ -176,19 +176,28 @@ class ForgejoBackend:
             )
         return found[0] if found else None
 
-    def _make_draft(self, tag: str) -> Release:
+    def _options(self) -> dict[str, object]:
+        """Return what a release looks like; said again when it is shown, as another run may have made the draft."""
+        options: dict[str, object] = {"prerelease": self._presentation.prerelease}
+        if self._presentation.target is not None:
+            options["target_commitish"] = self._presentation.target
+        return options
+
+    def _check_tag(self, tag: str, *, absent_is_fine: bool) -> None:
+        """Raise `ConflictError` when the tag names another commit than was built. A branch as target is not checked."""
         target = self._presentation.target
-        options: dict[str, object] = {"tag_name": tag, "name": tag, "draft": True}
-        options["prerelease"] = self._presentation.prerelease
-        if target is not None:
-            named = self._api.commits_of(tag)
-            if _COMMIT.fullmatch(target) and named and target not in named:
-                raise ConflictError(
-                    f"names commit {named[-1]}, and what is published was made from {target}",
-                    place=tag,
-                    hint="publish from the tagged commit, or use a new tag",
-                )
-            options["target_commitish"] = target
+        if target is None or not _COMMIT.fullmatch(target):
+            return
+        named = self._api.commits_of(tag)
+        if target not in named and (named or not absent_is_fine):
+            raise ConflictError(
+                f"names commit {named[-1] if named else 'none'}, and what is published was made from {target}",
+                place=tag,
+                hint="publish from the tagged commit, or use a new tag",
+            )
+
+    def _make_draft(self, tag: str) -> Release:
+        options = {"tag_name": tag, "name": tag, "draft": True} | self._options()
         release = self._api.make_release(options) or self._single(tag, draft=True)
         if release is None:
             raise BackendError("was made by somebody else meanwhile", place=tag, hint="look at it, then run this again")

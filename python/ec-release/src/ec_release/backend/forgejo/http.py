@@ -99,6 +99,13 @@ class Http:
             self._client.close()
             self._client = None
 
+    def knows(self, url: str) -> bool:
+        """Tell whether *url* is of the server's own origins, to which the token is sent."""
+        try:
+            return origin_of(url) in self._origins
+        except ValueError:
+            return False
+
     def now(self) -> float:
         """Return the server's time in seconds since 1970, as far as its answers have told it."""
         return time.time() + self._offset
