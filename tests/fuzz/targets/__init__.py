@@ -18,6 +18,7 @@ from tests.fuzz.targets import (
     signed,
     store_db,
     trust,
+    workflows,
 )
 
 NAMED = (
@@ -40,5 +41,6 @@ TARGETS = {
         *broadcasts.BROADCASTS,
         *release.RELEASE,
         *images.IMAGES,
+        *workflows.WORKFLOWS,
     )
 }
