@@ -111,6 +111,13 @@ def test_a_script_without_end_is_refused() -> None:
         shell.run("a" * (shell_words.MAX_LENGTH + 1), {})
 
 
+def test_defaults_are_followed_to_a_depth() -> None:
+    """Also what a default runs; a thousand defaults in one another end before the stack does."""
+    assert ["b"] in lines("a ${NONE:-$(b)}")
+    assert lines("a ${N:-${M:-b}}") == [["a", "b"]]
+    assert len(lines("a " + "${N:-" * 1000 + "}" * 1000)) == 1
+
+
 def test_substitutions_are_followed_to_a_depth() -> None:
     """No further, and without an end of the stack."""
     assert len(lines("$(" * 3000 + "a" + ")" * 3000)) <= shell.MAX_NESTING + 1
@@ -153,3 +160,4 @@ def test_what_is_run_in_the_end_is_found(line: str, words: str | None, script: s
 def test_wrappers_without_end_come_to_one() -> None:
     """A thousand of them are not unwrapped."""
     assert programs.unwrap(("sudo",) * 1000).words[0] == "sudo"
+    assert programs.unwrap(("uv", "run") * 1000).words[0] == "uv"

@@ -109,6 +109,8 @@ def unwrap(words: tuple[str, ...]) -> Program:
             return Program(script=split, installable=installable)
         elif name in _WITH_VALUE:
             words = _operands(name, rest)
+        elif name in _RUNNERS and rest[:1] == ("run",):
+            words = tuple(word for word in rest[1:] if word != "--")
         else:
             return _last(name, words, installable)
     return Program(words, installable=installable)
@@ -129,8 +131,6 @@ def _last(name: str, words: tuple[str, ...], installable: str) -> Program:
         return Program((script_file if "/" in script_file else f"./{script_file}", *arguments), installable=installable)
     if re.fullmatch(r"python[0-9.]*", name) and (module := _after(rest, "-m")).startswith("ec_release"):
         return Program(("ec-release", *rest[rest.index(module) + 1 :]), installable=installable)
-    if name in _RUNNERS and rest[:1] == ("run",):
-        return unwrap(tuple(word for word in rest[1:] if word != "--"))
     if name == "eval":
         return Program(script=" ".join(rest), installable=installable)
     if name in (".", "source") and rest:

@@ -64,6 +64,8 @@ class _Reader:
 
     def __init__(self, variables: dict[str, tuple[str, ...]], outcome: Outcome) -> None:
         self.variables, self.outcome = variables, outcome
+        # How deep defaults in defaults are being looked at: ${a:-${b:-…}}
+        self.defaults = 0
 
     def script(self, text: str, depth: int, line: int | None) -> None:
         """Read *text*; *line* is that of a substitution it stands in."""
@@ -83,6 +85,9 @@ class _Reader:
             for piece in word:
                 if piece.kind == "run":
                     self.script(piece.text, depth + 1, line)
+                elif piece.other is not None:
+                    for inner in split(piece.other):
+                        self.substitutions(inner, depth + 1, line)
 
     def combinations(self, raw: RawCommand) -> list[tuple[str, ...]]:
         """Return the command lines that *raw* may become."""
@@ -159,7 +164,11 @@ class _Reader:
         known = self.variables.get(piece.text)
         if piece.other is None:
             return known or (_spelt(piece),)
+        if self.defaults >= MAX_NESTING:
+            return (f"${piece.text}",)
+        self.defaults += 1
         other = tuple("".join(inner) for inner in self.words_of(piece.other))
+        self.defaults -= 1
         return (
             other
             if known is None
