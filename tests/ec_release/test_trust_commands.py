@@ -131,6 +131,7 @@ def test_showing_needs_no_key(started: Any, command: Command) -> None:
     assert shown["expired"] == ["snapshot", "timestamp"]
     assert [asset["name"] for asset in shown["assets"]] == [
         "v1/SHA256SUMS",
+        "v1/SHA256SUMS.sig",
         "v1/disk.img",
         "v1/runner.closure.json.zst",
     ]

@@ -24,7 +24,8 @@ PATIENCE = Patience(attempts=3, call=20.0, answer=20.0, stall=20.0, longest=10.0
 
 @pytest.fixture(autouse=True)
 def _no_waiting() -> Iterator[None]:
-    """Leave the pauses between attempts out; and let no later test write logs where this one's went."""
+    """Leave the pauses between attempts out; and write no logs where those of an earlier test went."""
+    structlog.reset_defaults()
     with stamina.set_testing(True, attempts=3, cap=True):
         yield
     structlog.reset_defaults()
