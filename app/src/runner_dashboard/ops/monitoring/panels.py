@@ -79,10 +79,11 @@ PANELS = (
     Panel("Open alarms", "timeseries", 12, {"alarms": _gauge("alarms")}),
     Panel("Compactions by outcome", "timeseries", 12, {"{{outcome}}": _rate("compactions", "outcome")}),
     Panel("Rows removed, by table", "timeseries", 12, {"{{table}}": _rate("compacted_rows", "table")}),
+    Panel("Manifests fetched, by outcome", "timeseries", 12, {"{{outcome}}": _rate("manifest_fetches", "outcome")}),
     Panel(
         "Up for",
         "timeseries",
-        8,
+        12,
         {"{{instance}} {{version}}": (
             f"(time() - runner_dashboard_start_timestamp_seconds{_HERE})"
             f" * on (instance) group_left (version) runner_dashboard_info{_HERE}"
