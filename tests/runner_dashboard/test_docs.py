@@ -31,6 +31,7 @@ WORDS: dict[Any, str] = {
     tuple[config.Word, ...]: "list of words",
 }
 PATTERNS = {
+    r"^[A-Za-z0-9._/:-]{0,300}$(?!\n)": "scope or empty",
     r"^[^\x00-\x1f\x7f]{0,60}$(?!\n)": "text or empty",
     r"^[\x21-\x7e]{0,200}$(?!\n)": "word or empty",
     r"^[A-Za-z0-9_.:/-]{0,100}$(?!\n)": "word or empty",

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
 from ec_closure import config_file
 from ec_closure.decoding import explain
+from runner_dashboard import config_rules
 from runner_dashboard.errors import ConfigError
 from runner_dashboard.identity.rights import Rights
 from runner_dashboard.logs import Form, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 DEFAULT_PATH = Path("/etc/runner-dashboard/dashboard.toml")
 MAX_BYTES = 1 << 20
@@ -42,8 +41,6 @@ Header = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9-]{1,100}$(?!\n)")]
 Network = Annotated[str, msgspec.Meta(pattern=r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$(?!\n)")]
 Secret = Annotated[str, msgspec.Meta(max_length=4096)]
 Host = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9.:_-]{1,253}$(?!\n)")]
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -136,6 +133,14 @@ class FleetTable(Table, frozen=True, kw_only=True):
     silent_after: Annotated[int, msgspec.Meta(ge=60, le=31_536_000)] = 172_800
 
 
+class ForgeTable(Table, frozen=True, kw_only=True):
+    """A forge whose runners of CI are shown: where it is, of what (empty: not at all), and the token's file."""
+
+    url: OriginOrEmpty = ""
+    scope: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._/:-]{0,300}$(?!\n)")] = ""
+    token_file: AbsoluteOrEmpty = ""
+
+
 class ReleasesTable(Table, frozen=True, kw_only=True):
     """Where releases are published, and the pinned root by which manifests are verified. Empty: they are uploaded."""
 
@@ -182,6 +187,9 @@ class Config(Table, frozen=True, kw_only=True):
     proxy: ProxyTable = ProxyTable()
     fleet: FleetTable = FleetTable()
     releases: ReleasesTable = ReleasesTable()
+    forgejo: ForgeTable = ForgeTable()
+    github: ForgeTable = ForgeTable()
+    gitlab: ForgeTable = ForgeTable()
     notify: NotifyTable = NotifyTable()
     retention: RetentionTable = RetentionTable()
     log: LogTable = LogTable()
@@ -211,45 +219,9 @@ class Config(Table, frozen=True, kw_only=True):
         """Whether browsers speak TLS to us."""
         return self.server.public_url.startswith("https://")
 
-    def contradictions(self) -> Iterator[tuple[str, str]]:
-        """Yield what cannot work, and the key that says so."""
-        sign_in = self.sign_in
-        if sign_in.kind != "none":
-            if not self.server.public_url:
-                yield "signing in at another service needs server.public_url, to which it sends people back", "sign_in"
-            if not sign_in.client_id or not sign_in.client_secret_file:
-                yield "needs client_id and client_secret_file", "sign_in"
-        if sign_in.kind == "oidc" and not sign_in.issuer:
-            yield "needs issuer", "sign_in"
-        issuer = urlsplit(sign_in.issuer)
-        if issuer.scheme == "http" and issuer.hostname not in LOOPBACK:
-            yield "is http: who answers there cannot be told", "sign_in.issuer"
-        releases = self.releases
-        if releases.metadata_url and not (releases.target_url and releases.root_file):
-            yield "needs target_url and root_file", "releases"
-        if self.notify.url and not self.notify.secret_file:
-            yield "needs secret_file: the receiver could not tell who sends", "notify"
-        for network in self.proxy.networks:
-            try:
-                ipaddress.ip_network(network)
-            except ValueError as error:
-                yield f"{network} is no network: {error}", "proxy.networks"
-
     def remarks(self) -> list[str]:
         """Return what is valid, and deserves a second look."""
-        found = []
-        if self.server.host not in LOOPBACK and not self.secure:
-            found.append(
-                "server.host is reachable from elsewhere and server.public_url is not https: tokens and session "
-                "cookies travel in the clear"
-            )
-        if self.notify.url.startswith("http://") and urlsplit(self.notify.url).hostname not in LOOPBACK:
-            found.append("notify.url is http: whoever is on the way reads which nodes are in trouble")
-        if self.sign_in.kind != "none" and not any((self.sign_in.admins, self.sign_in.operators, self.sign_in.viewers)):
-            found.append("sign_in lists nobody: whoever signs in there may nothing")
-        if self.ingest.in_flight < self.ingest.max_envelope:
-            found.append("ingest.in_flight is below ingest.max_envelope: the largest envelopes are never taken")
-        return found
+        return config_rules.remarks(self)
 
 
 def decode(data: bytes, environment: Mapping[str, str] | None = None, *, what: str = "dashboard.toml") -> Config:
@@ -265,7 +237,7 @@ def decode(data: bytes, environment: Mapping[str, str] | None = None, *, what: s
     for name, value in sorted((environment or {}).items()):
         if name.startswith(PREFIX) and name != PATH_VARIABLE and not _KUBERNETES.fullmatch(name):
             config = _overlaid(config, name, value)
-    for message, key in config.contradictions():
+    for message, key in config_rules.contradictions(config):
         raise ConfigError(message, place=f"{what}: {key}", hint=_HINT)
     return config
 

@@ -138,6 +138,13 @@ class SignInError(RefusedError):
     status = 403
 
 
+class ForgeError(RefusedError):
+    """A forge did not answer, or not as it must."""
+
+    code = "forge"
+    status = 502
+
+
 class ProviderError(RefusedError):
     """The service that says who people are did not answer, or not as it must."""
 

@@ -13,6 +13,7 @@ from anyio import CapacityLimiter
 
 from runner_dashboard.config import read_file
 from runner_dashboard.errors import ConfigError
+from runner_dashboard.forges.inventory import Inventory
 from runner_dashboard.identity import tokens
 from runner_dashboard.identity.keys import SigningKeys
 from runner_dashboard.identity.owners import Owners
@@ -94,6 +95,11 @@ class Services:
         return Passkeys(self.config.server.public_url)
 
     @cached_property
+    def inventory(self) -> Inventory:
+        """Runners of CI. Raises `ConfigError`."""
+        return Inventory(self.config)
+
+    @cached_property
     def nonces(self) -> Nonces:
         """Nonces of nodes."""
         return Nonces(self.keys, self.config.ingest.nonce_lifetime)
@@ -119,6 +125,7 @@ class Services:
         Raises `ConfigError` for a token file that holds none, and what the database raises.
         """
         _ = self.started, self.nonces, self.sessions, self.rates, self.room, self.owners, self.proxy, self.passkeys
+        _ = self.inventory
         given = _token_file(self.config)
         return self.database.write(lambda connection: tokens.bootstrap(connection, self.now, given))
 

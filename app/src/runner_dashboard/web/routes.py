@@ -6,10 +6,11 @@ The application, the description of the API and the tests of authorization are a
 from __future__ import annotations
 
 from runner_dashboard.web import node_api, ops_api
-from runner_dashboard.web.api import changing, manifests, reading
+from runner_dashboard.web.api import changing, manifests, reading, runners
 from runner_dashboard.web.pages import changing as forms
 from runner_dashboard.web.pages import live, passkeys, paths, provider, sign_in
 from runner_dashboard.web.pages import reading as pages
+from runner_dashboard.web.pages import runners as runner_pages
 
 ROUTES = (
     *ops_api.ROUTES,
@@ -21,7 +22,9 @@ ROUTES = (
     *forms.ROUTES,
     *live.ROUTES,
     *paths.ROUTES,
+    *runner_pages.ROUTES,
     *reading.ROUTES,
     *manifests.ROUTES,
+    *runners.ROUTES,
     *changing.ROUTES,
 )

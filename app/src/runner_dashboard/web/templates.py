@@ -30,6 +30,7 @@ NAVIGATION: Final[tuple[tuple[str, str, Role, Scope], ...]] = (
     ("/nodes", "Nodes", Role.VIEWER, "read"),
     ("/releases", "Releases", Role.VIEWER, "read"),
     ("/outliers", "Outliers", Role.VIEWER, "read"),
+    ("/runners", "Runners of CI", Role.VIEWER, "read"),
     ("/alarms", "Alarms", Role.VIEWER, "read"),
     ("/acknowledgements", "Acknowledged", Role.VIEWER, "read"),
     ("/enrolment", "Enrolment", Role.OPERATOR, "enrol"),

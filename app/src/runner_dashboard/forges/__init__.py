@@ -1,0 +1,1 @@
+"""Runners of CI, as the forges know them that they work for."""
