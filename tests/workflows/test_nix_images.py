@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -387,7 +388,8 @@ def test_the_documents_caller_calls_it() -> None:
 
 def pin_actions(*arguments: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run python/pin-actions of the checkout at *root*."""
-    return subprocess.run([root / "python/pin-actions", *arguments], capture_output=True, text=True, check=False)
+    program = [sys.executable, root / "python/pin-actions"]
+    return subprocess.run([*program, *arguments], capture_output=True, text=True, check=False)
 
 
 def test_the_pin_of_our_own_actions_holds() -> None:
