@@ -48,6 +48,18 @@ variable "settings" {
       metadata_url = optional(string)
       target_url   = optional(string)
     }), {})
+    forgejo = optional(object({
+      url   = optional(string)
+      scope = optional(string)
+    }), {})
+    github = optional(object({
+      url   = optional(string)
+      scope = optional(string)
+    }), {})
+    gitlab = optional(object({
+      url   = optional(string)
+      scope = optional(string)
+    }), {})
     notify = optional(object({
       url   = optional(string)
       kinds = optional(list(string))
@@ -75,6 +87,9 @@ locals {
     "identity.bootstrap_token_file",
     "sign_in.client_secret_file",
     "releases.root_file",
+    "forgejo.token_file",
+    "github.token_file",
+    "gitlab.token_file",
     "notify.secret_file",
   ]
 }

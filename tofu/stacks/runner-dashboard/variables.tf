@@ -249,6 +249,18 @@ variable "settings" {
       metadata_url = optional(string)
       target_url   = optional(string)
     }), {})
+    forgejo = optional(object({
+      url   = optional(string)
+      scope = optional(string)
+    }), {})
+    github = optional(object({
+      url   = optional(string)
+      scope = optional(string)
+    }), {})
+    gitlab = optional(object({
+      url   = optional(string)
+      scope = optional(string)
+    }), {})
     notify = optional(object({
       url   = optional(string)
       kinds = optional(list(string))
