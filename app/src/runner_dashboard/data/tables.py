@@ -142,6 +142,8 @@ findings = Table(
     _maybe_text("path"),
     _text("message"),
     _text("hint"),
+    # The overview counts all that is open: from this alone.
+    Index(None, "report_id", "code", "severity"),
 )
 
 # Paths whose bytes are not those that CI signed: as they lie on the disk, or as this node rebuilt them.

@@ -105,6 +105,11 @@ def covering(held: Iterable[Acknowledgement], finding: Finding) -> Acknowledgeme
     return next((one for one in held if one.code == finding.code and one.path in ("", finding.path)), None)
 
 
+def is_any_held(connection: Connection, now: int) -> bool:
+    """Whether any acknowledgement holds now: if none does, no finding has to be asked whether one covers it."""
+    return connection.execute(select(acknowledgements.c.id).where(_holds(now)).limit(1)).first() is not None
+
+
 def covered(now: int) -> ColumnElement[bool]:
     """Return the condition that a row of `findings` of a row of `nodes` is covered."""
     return (

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from runner_dashboard.data.tables import findings, nodes, reports
 from runner_dashboard.fleet import nodes as listing
-from runner_dashboard.fleet.acknowledging import covered
+from runner_dashboard.fleet.acknowledging import covered, is_any_held
 from runner_dashboard.fleet.node import Suspicion, suspected
 from runner_dashboard.fleet.nodes import Filter, Node
 from runner_dashboard.fleet.releases import Release, adopted
@@ -59,6 +59,7 @@ def overview(connection: Connection, now: int, silent_before: int) -> Overview:
     quiet = listing.page(
         connection, Filter(silent=True), sort="silent", limit=_FEW, after="", silent_before=silent_before
     )
+    held = is_any_held(connection, now)
     return Overview(
         enrolled=states.get("enrolled", 0),
         pending=states.get("pending", 0),
@@ -66,31 +67,35 @@ def overview(connection: Connection, now: int, silent_before: int) -> Overview:
         verdicts={word or "none": verdicts.get(word, 0) for word in ("passed", "failed", "undecided", "")},
         silent=quiet.total,
         silent_nodes=quiet.nodes,
-        findings=_open(connection, now),
-        acknowledged=_acknowledged(connection, now),
+        findings=_open(connection, now, held=held),
+        acknowledged=_acknowledged(connection, now) if held else 0,
         suspicions=suspected(connection),
         releases=adopted(connection, silent_before),
         newest_report=connection.scalar(select(func.max(reports.c.received))) or 0,
     )
 
 
-def _open(connection: Connection, now: int) -> list[OpenFinding]:
+def _open(connection: Connection, now: int, *, held: bool) -> list[OpenFinding]:
+    uncovered = [~covered(now)] if held else []
     query = (
         _current(
             findings.c.code,
             findings.c.severity,
-            func.count(nodes.c.id.distinct()).label("nodes"),
+            func.count(nodes.c.current_report.distinct()).label("nodes"),
             func.count().label("count"),
-            func.max(reports.c.received).label("last"),
-            func.min(findings.c.message).label("message"),
+            func.max(nodes.c.last_received).label("last"),
         )
-        .where(~covered(now))
+        .where(*uncovered)
         .group_by(findings.c.code, findings.c.severity)
-        .order_by(func.max(reports.c.received).desc(), findings.c.severity, findings.c.code)
+        .order_by(func.max(nodes.c.last_received).desc(), findings.c.severity, findings.c.code)
         .limit(_FINDINGS)
     )
-    names = OpenFinding.__struct_fields__
-    return [OpenFinding(**{name: getattr(row, name) for name in names}) for row in connection.execute(query)]
+    found = []
+    for code, severity, count, times, last in connection.execute(query).all():
+        one = _current(findings.c.message).where(findings.c.code == code, findings.c.severity == severity, *uncovered)
+        message = connection.execute(one.limit(1)).scalar() or ""
+        found.append(OpenFinding(code, severity, count, times, last, message))
+    return found
 
 
 def _acknowledged(connection: Connection, now: int) -> int:
@@ -101,7 +106,7 @@ def _current(*columns: Any) -> Select[Any]:
     """Select from what fails or warns in newest reports."""
     return (
         select(*columns)
-        .select_from(nodes.join(reports, nodes.c.current_report == reports.c.id).join(findings))
+        .select_from(nodes.join(findings, findings.c.report_id == nodes.c.current_report))
         # Of the nodes on which nothing is wrong, no row is looked at.
         .where(nodes.c.state == "enrolled", nodes.c.fails + nodes.c.warns > 0, findings.c.severity != "info")
     )

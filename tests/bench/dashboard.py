@@ -1,0 +1,217 @@
+"""`python -m tests.bench.dashboard [--nodes N] [--reports R] [--seconds S] [--directory D]`: a dashboard under load.
+
+A database as a large fleet leaves it behind (`tests.bench.fleet`) is made, unless D has one. A server of its own
+process is sent signed reports of 1,500 paths and 20 findings over kept connections, as fast as it answers; meanwhile
+somebody loads pages. Told are reports a second, times of pages, memory and processor time of the server. Signing is not
+part of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import itertools
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.bench.fleet import PATHS, Fixed, Fleet, Machine, fill, troubled
+
+from runner_dashboard.data.database import Database
+from runner_dashboard.fleet import enrolment
+from runner_dashboard.identity import tokens
+from runner_dashboard.identity.roles import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MEDIA_TYPE = "application/vnd.dsse.envelope+json"
+MACHINES = 500
+SENDERS = 16
+PAGES = ("/", "/nodes", "/nodes?sort=trouble", "/nodes?text=runner-0999", "/metrics")
+_PAUSE = 0.05
+_MIB = 1 << 20
+
+
+@dataclass
+class Told:
+    """What came of a run."""
+
+    statuses: list[int] = field(default_factory=list)
+    reports: list[float] = field(default_factory=list)
+    pages: dict[str, list[float]] = field(default_factory=dict)
+
+
+def send(port: int, bodies: Iterator[bytes], told: Told, until: float) -> None:
+    """Send reports over one connection until they end, or the time does."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    for body in bodies:
+        began = time.monotonic()
+        if began >= until:
+            break
+        connection.request("POST", "/api/v1/reports", body, {"Content-Type": MEDIA_TYPE})
+        answer = connection.getresponse()
+        answer.read()
+        told.reports.append(time.monotonic() - began)
+        told.statuses.append(answer.status)
+    connection.close()
+
+
+def look(port: int, token: str, told: Told, ended: threading.Event) -> None:
+    """Load pages, one after the other, as somebody does who looks around."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    for page in itertools.cycle(PAGES):
+        if ended.wait(_PAUSE):
+            break
+        began = time.monotonic()
+        connection.request("GET", page, headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status != 200:
+            raise RuntimeError(f"{page} was answered {answer.status}")
+        told.pages.setdefault(page, []).append(time.monotonic() - began)
+    connection.close()
+
+
+@contextmanager
+def server(directory: Path) -> Iterator[tuple[int, int]]:
+    """Start a server, and give its port and its process."""
+    config = directory / "dashboard.toml"
+    config.write_text(
+        f'state_dir = "{directory}"\n[server]\nport = 0\n[log]\nform = "json"\nlevel = "info"\n'
+        "[ingest]\nreports_per_minute = 100000\nburst = 100000\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "runner_dashboard", "serve", "--config", str(config)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        try:
+            for line in process.stderr or ():
+                event = json.loads(line)
+                if event["event"] == "serving":
+                    break
+            else:
+                raise RuntimeError("the server ended")
+            rest = threading.Thread(target=lambda: list(process.stderr or ()))
+            rest.start()
+            yield int(event["address"].rpartition(":")[2]), process.pid
+        finally:
+            process.send_signal(signal.SIGTERM)
+        rest.join()
+
+
+def quantile(times: list[float], share: float) -> float:
+    """Return the time in milliseconds within which a *share* of them is."""
+    return sorted(times)[min(len(times) - 1, int(share * len(times)))] * 1000
+
+
+def _status(process: int, name: str) -> int:
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+    return int(lines[name].split()[0]) * 1024
+
+
+def _work(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def prepared(directory: Path, nodes: int, reports: int) -> tuple[list[Machine], str]:
+    """Return machines that may report to the database in *directory*, which is made if there is none, and a token."""
+    file = directory / "dashboard.sqlite"
+    machines = [Machine(f"sender-{number:03}", Fixed(5, PATHS)) for number in range(MACHINES)]
+    if not file.exists():
+        began = time.monotonic()
+        fill(file, Fleet(nodes, reports // nodes, []), int(time.time()))
+        sys.stdout.write(f"made in {time.monotonic() - began:.0f} s: {file.stat().st_size / _MIB:.0f} MiB\n")
+    now = int(time.time())
+    with Database(file) as database:
+        database.migrate()
+        for machine in machines:
+            database.write(
+                lambda connection, machine=machine: enrolment.enrol_key(  # type: ignore[misc]
+                    connection, now, key=machine.public_key, name=machine.name, by="bench"
+                )
+            )
+        made = database.write(
+            lambda connection: tokens.create(connection, now, name="bench", role=Role.ADMIN, by="bench")
+        )
+    return machines, made.render()
+
+
+def run(directory: Path, nodes: int, reports: int, seconds: float, count: int) -> str:
+    """Measure, and return a table in Markdown."""
+    machines, token = prepared(directory, nodes, reports)
+    now = int(time.time())
+    bodies = [one.sign(troubled(one, now)) for one in itertools.islice(itertools.cycle(machines), count)]
+    told, ended, lock = Told(), threading.Event(), threading.Lock()
+    source = iter(bodies)
+
+    def following() -> Iterator[bytes]:
+        while True:
+            with lock:
+                body = next(source, None)
+            if body is None:
+                return
+            yield body
+
+    with server(directory) as (port, process):
+        until = time.monotonic() + seconds
+        looking = threading.Thread(target=look, args=(port, token, told, ended))
+        threads = [threading.Thread(target=send, args=(port, following(), told, until)) for _ in range(SENDERS)]
+        began, busy, load = time.monotonic(), _work(process), os.getloadavg()[0]
+        for thread in (looking, *threads):
+            thread.start()
+        for thread in threads:
+            thread.join()
+        took, busy = time.monotonic() - began, _work(process) - busy
+        ended.set()
+        looking.join()
+        memory = _status(process, "VmHWM")
+    taken = told.statuses.count(201)
+    lines = [
+        f"### {reports} stored reports of {nodes} nodes, envelopes of {len(bodies[0])} bytes",
+        "",
+        f"{taken} reports in {took:.1f} s: **{taken / took:.0f} a second**; a report median "
+        f"{statistics.median(told.reports) * 1000:.0f} ms, 95 % {quantile(told.reports, 0.95):.0f} ms. Processor time "
+        f"{busy / took:.2f} of a processor, {busy / max(taken, 1) * 1000:.2f} ms a report, pages included. Memory at "
+        f"most {memory / _MIB:.0f} MiB. Load of the machine {load:.1f} before, {os.getloadavg()[0]:.1f} after, on "
+        f"{os.cpu_count()} processors. Other answers: {len(told.statuses) - taken}.",
+        "",
+        "| page, while reports arrive | loads | median ms | 95 % ms |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| `{page}` | {len(times)} | {statistics.median(times) * 1000:.0f} | {quantile(times, 0.95):.0f} |"
+        for page, times in told.pages.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.dashboard", description=__doc__)
+    parser.add_argument("--nodes", type=int, default=10_000)
+    parser.add_argument("--reports", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--send", type=int, default=12_000, help="how many reports are signed beforehand [12000]")
+    parser.add_argument("--directory", type=Path, help="where the database is, or is to be; it stays")
+    options = parser.parse_args()
+    room = nullcontext(str(options.directory)) if options.directory else tempfile.TemporaryDirectory(prefix="ec-bench-")
+    with room as name:
+        directory = Path(name)
+        directory.mkdir(parents=True, exist_ok=True)
+        sys.stdout.write(run(directory, options.nodes, options.reports, options.seconds, options.send))
+
+
+if __name__ == "__main__":
+    main()
