@@ -177,8 +177,15 @@ def served(config: Config, clock: Clock, admin: str | None = None) -> Iterator[D
         try:
             yield Dashboard(services, listening.getsockname()[1], made.render() if made else admin or "", clock)
         finally:
+            services.bus.close()  # as a server does that is stopped: streams have no end of their own
             uvicorn.should_exit = True
             thread.join()
+
+
+@pytest.fixture(scope="session")
+def serve_config() -> Callable[..., Any]:
+    """Give a function that serves a dashboard with the given configuration, for as long as its context lasts."""
+    return lambda config, admin=None: served(config, Clock(), admin)
 
 
 @pytest.fixture(scope="session")
