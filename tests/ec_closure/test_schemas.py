@@ -200,6 +200,48 @@ DOCUMENTS: dict[str, Any] = {
             "rebuiltUntil": 1_790_000_000,
         },
     },
+    "release-gate.v1": {
+        "schema": "ec-runner.release-gate.v1",
+        "passed": False,
+        "authority": "dockerfile-image",
+        "repository": "ghcr.io/{owner}/runner-dashboard",
+        "publications": [
+            {
+                "kind": "image",
+                "target": "ghcr.io/{owner}/runner-dashboard",
+                "source": "app/Dockerfile",
+                "tool": "ec-release image-promote",
+                "workflow": "release.yml",
+                "job": "image",
+                "file": ".github/workflows/release.yml",
+                "line": 7,
+            }
+        ],
+        "authorities": [
+            {
+                "name": "dockerfile-image",
+                "current": True,
+                "met": False,
+                "gates": [
+                    {
+                        "gate": "ownership",
+                        "met": False,
+                        "evidence": [{"met": False, "says": "nobody answers", "file": "docs/x.toml", "line": 3}],
+                    }
+                ],
+            }
+        ],
+        "findings": [
+            {
+                "code": "RA101",
+                "severity": "fail",
+                "file": ".github/workflows/x.yml",
+                "line": 4,
+                "message": "two write",
+                "via": [".github/workflows/y.yml:3"],
+            }
+        ],
+    },
     "report.v1": json.loads(json.dumps(STATEMENT)),
     "run-output.v1": json.loads(json.dumps(RUN_OUTPUT)),
 }

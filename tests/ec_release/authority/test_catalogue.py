@@ -64,7 +64,7 @@ def test_what_is_printed_follows_its_schema(repository: Repository) -> None:
     """A judgement with findings, and the declaration itself, are valid."""
     repository.texts["README.md"] = "nothing\n"
     repository.texts[".github/workflows/x.yml"] = "a: [\n"
-    schema = json.loads((ROOT / "docs" / "release-gate.v1.schema.json").read_text())
+    schema = json.loads((ROOT / "docs" / "schemas" / "release-gate.v1.schema.json").read_text())
     Draft202012Validator(schema).validate(json.loads(msgspec.json.encode(repository.judge())))
 
     schema = json.loads((ROOT / "docs" / "release-authority.v1.schema.json").read_text())

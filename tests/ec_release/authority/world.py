@@ -12,7 +12,7 @@ from ec_release.authority.sources import Files
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ec_release.authority.judgement import Finding, Judgement
+    from ec_closure.release_gate import Finding, Judgement
 
 NAME = "ghcr.io/${{ github.repository_owner }}/runner-dashboard"
 DIGEST = "sha256:" + "0123456789abcdef" * 4

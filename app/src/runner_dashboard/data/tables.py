@@ -318,6 +318,18 @@ manifests = Table(
     _text("added_by"),
 )
 
+# What the release gate said, as CI brought it: a document of `ec_closure.release_gate`.
+judgements = Table(
+    "judgements",
+    METADATA,
+    Column("id", NUMBER, primary_key=True),
+    _text("revision"),
+    _number("at"),
+    _text("by"),
+    _number("passed"),
+    Column("document", LargeBinary, nullable=False),
+)
+
 signing_keys = Table(
     "signing_keys",
     METADATA,

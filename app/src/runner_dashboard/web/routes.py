@@ -6,7 +6,7 @@ The application, the description of the API and the tests of authorization are a
 from __future__ import annotations
 
 from runner_dashboard.web import node_api, ops_api
-from runner_dashboard.web.api import changing, manifests, reading, runners
+from runner_dashboard.web.api import authority, changing, manifests, reading, runners
 from runner_dashboard.web.pages import changing as forms
 from runner_dashboard.web.pages import live, passkeys, paths, provider, sign_in
 from runner_dashboard.web.pages import reading as pages
@@ -26,5 +26,6 @@ ROUTES = (
     *reading.ROUTES,
     *manifests.ROUTES,
     *runners.ROUTES,
+    *authority.ROUTES,
     *changing.ROUTES,
 )

@@ -32,6 +32,7 @@ NAVIGATION: Final[tuple[tuple[str, str, Role, Scope], ...]] = (
     ("/outliers", "Outliers", Role.VIEWER, "read"),
     ("/runners", "Runners of CI", Role.VIEWER, "read"),
     ("/alarms", "Alarms", Role.VIEWER, "read"),
+    ("/authority", "Release authority", Role.VIEWER, "read"),
     ("/acknowledgements", "Acknowledged", Role.VIEWER, "read"),
     ("/enrolment", "Enrolment", Role.OPERATOR, "enrol"),
     ("/audit", "Audit", Role.ADMIN, "audit"),

@@ -22,6 +22,7 @@ from ec_closure.node_config import NodeApplied, NodeConfig
 from ec_closure.policy import Policy
 from ec_closure.policy_lint import PolicyCheck
 from ec_closure.policy_words import PolicyExplanation
+from ec_closure.release_gate import Judgement
 from ec_closure.report import ReportStatement, RunOutput
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -40,6 +41,7 @@ DOCUMENTS = {
     "policy.v1": Policy,
     "policy-check.v1": PolicyCheck,
     "policy-explanation.v1": PolicyExplanation,
+    "release-gate.v1": Judgement,
     "report.v1": ReportStatement,
     "run-output.v1": RunOutput,
     "submit.v1": SubmitOutput,

@@ -12,6 +12,7 @@ from runner_dashboard.fleet import nodes as listing
 from runner_dashboard.identity.roles import Role
 from runner_dashboard.refusals import NotFoundError
 from runner_dashboard.web import respond
+from runner_dashboard.web.api import authority as gate
 from runner_dashboard.web.api import reading as api
 from runner_dashboard.web.spec import Spec
 
@@ -95,6 +96,11 @@ def alarms(call: Call) -> Response:
     return respond.page(call, "alarms.html", found=api.alarm_list(call), told=bool(call.services.config.notify.url))
 
 
+def authority(call: Call) -> Response:
+    """Show what the release gate said."""
+    return respond.page(call, "authority.html", found=gate.newest(call))
+
+
 def audit(call: Call) -> Response:
     """Show changes and refusals."""
     return respond.page(call, "audit.html", page=api.audit_page(call))
@@ -107,5 +113,6 @@ ROUTES = (
     Spec("GET", "/releases", releases, Role.VIEWER, "read", "page", "Releases that nodes run."),
     Spec("GET", "/outliers", outliers, Role.VIEWER, "read", "page", "Who differs from its peers."),
     Spec("GET", "/alarms", alarms, Role.VIEWER, "read", "page", "What operators are woken for."),
+    Spec("GET", "/authority", authority, Role.VIEWER, "read", "page", "What the release gate said."),
     Spec("GET", "/audit", audit, Role.ADMIN, "audit", "page", "Changes and refusals."),
 )

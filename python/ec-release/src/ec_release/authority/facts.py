@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from ec_closure.decoding import excerpt
 from ec_closure.errors import BadInputError
+from ec_closure.release_gate import Finding
 from ec_release.authority import declaration, hcl, references
 from ec_release.authority.deeds import Deed, deeds_of
 from ec_release.authority.errors import DeclarationError
 from ec_release.authority.findings import KINDS
 from ec_release.authority.flake import Flake
-from ec_release.authority.judgement import Finding
 from ec_release.authority.sources import Files, Place
 from ec_release.authority.walk import Walk, line_of
 

@@ -10,16 +10,16 @@ import re
 from typing import TYPE_CHECKING
 
 from ec_closure.decoding import excerpt
-from ec_release.authority.judgement import AuthorityResult, Evidence, GateResult
+from ec_closure.release_gate import AuthorityResult, Evidence, GateResult
 from ec_release.authority.rules import contract, documents, security
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ec_closure.release_gate import Finding, Gate
     from ec_release.authority.declaration import Owners, Proposal, Surface
     from ec_release.authority.deeds import Deed
     from ec_release.authority.facts import Facts
-    from ec_release.authority.judgement import Finding, Gate
     from ec_release.authority.sources import Place
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ec_closure.decoding import excerpt
+from ec_closure.release_gate import Finding, Judgement, Published
 from ec_release.authority import gates
 from ec_release.authority.facts import finding
-from ec_release.authority.judgement import Finding, Judgement, Published
 from ec_release.authority.rules import contract, declared, documents, publications, security
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
-"""JSON Schemas of the declaration and of what `ec-release gate --json` prints, generated from the types.
+"""JSON Schema of the declaration, generated from its types.
 
-`python -m ec_release.authority.schemas docs` writes them. A schema says what the types say; what holds between the
+`python -m ec_release.authority.schemas docs` writes it. A schema says what the types say; what holds between the
 parts of a declaration is checked by its `decode`.
 """
 
@@ -10,9 +10,8 @@ from pathlib import Path
 
 from ec_closure.schemas import render
 from ec_release.authority.declaration import Declaration
-from ec_release.authority.judgement import Judgement
 
-DOCUMENTS = {"release-authority.v1": Declaration, "release-gate.v1": Judgement}
+DOCUMENTS = {"release-authority.v1": Declaration}
 
 
 def write(directory: Path) -> None:

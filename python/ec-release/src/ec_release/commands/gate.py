@@ -12,7 +12,7 @@ from cyclopts import Parameter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ec_release.authority.judgement import Judgement
+    from ec_closure.release_gate import Judgement
 
 
 def gate(
@@ -36,7 +36,7 @@ def gate(
     root
         The top of the repository.
     json
-        Print the result as JSON (docs/release-gate.v1.schema.json).
+        Print the result as JSON (docs/schemas/release-gate.v1.schema.json).
     evidence
         Print for every gate what it rests on, not only for those that are not met.
     """

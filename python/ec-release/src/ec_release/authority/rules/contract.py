@@ -12,9 +12,9 @@ from ec_release.authority.sources import Place
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ec_closure.release_gate import Finding
     from ec_release.authority.facts import Facts
     from ec_release.authority.hcl import Attribute, Document
-    from ec_release.authority.judgement import Finding
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # Whose repository it is, in examples and tests.

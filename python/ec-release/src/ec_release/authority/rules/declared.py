@@ -12,8 +12,8 @@ from ec_release.authority.walk import WORKFLOWS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ec_closure.release_gate import Finding
     from ec_release.authority.facts import Facts
-    from ec_release.authority.judgement import Finding
 
 _OTHER_CI = re.compile(
     r"\.gitlab-ci\.ya?ml$|\.woodpecker(?:\.ya?ml$|/)|Jenkinsfile|\.circleci/|\.buildkite/|\.semaphore/|\.tekton/"

@@ -13,8 +13,8 @@ from ec_release.authority.sources import Place
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ec_closure.release_gate import Finding
     from ec_release.authority.facts import Facts
-    from ec_release.authority.judgement import Finding
 
 # Hosts that nobody has: RFC 2606 and loopback. What readers are to replace by their own.
 _NOBODY = re.compile(

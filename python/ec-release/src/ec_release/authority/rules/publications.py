@@ -13,9 +13,9 @@ from ec_release.authority.shell import is_open
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ec_closure.release_gate import Finding
     from ec_release.authority.deeds import Deed
     from ec_release.authority.facts import Facts
-    from ec_release.authority.judgement import Finding
     from ec_release.authority.references import Reference
     from ec_release.authority.sources import Place
 

@@ -1,10 +1,18 @@
-"""What `ec-release gate` says: findings, gates and publications, as one document. Values alone."""
+"""What `ec-release gate` says: findings, gates and publications, as one document. Values alone.
+
+`decode` reads one that somebody else brings, as the dashboard does.
+"""
 
 from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
+from ec_closure import strict_json
 from ec_closure.record import Count, Line, Record
+
+MAX_BYTES = 4 << 20
 
 GATES = (
     "source-of-truth",
@@ -84,3 +92,12 @@ class Judgement(Record, frozen=True, kw_only=True):
     publications: tuple[Published, ...]
     authorities: tuple[AuthorityResult, ...]
     findings: tuple[Finding, ...]
+
+
+# While there is one thread: a type that is first read in two at once may be read wrongly.
+_WORKED_OUT = msgspec.json.Decoder(Judgement)
+
+
+def decode(data: bytes, *, what: str = "gate") -> Judgement:
+    """Return what `ec-release gate --json` printed. Raises `BadInputError`. Not checked: whether any of it is true."""
+    return strict_json.decode(data, Judgement, what=what, max_bytes=MAX_BYTES, max_depth=16)
