@@ -1,9 +1,9 @@
-"""`python -m tests.bench.dashboard [--nodes N] [--reports R] [--seconds S] [--directory D]`: a dashboard under load.
+"""`python -m tests.bench.dashboard [OPTIONS]`: a dashboard under load.
 
-A database as a large fleet leaves it behind (`tests.bench.fleet`) is made, unless D has one. A server of its own
-process is sent signed reports of 1,500 paths and 20 findings over kept connections, as fast as it answers; meanwhile
-somebody loads pages. Told are reports a second, times of pages, memory and processor time of the server. Signing is not
-part of it.
+A database as a large fleet leaves it behind (`tests.bench.fleet`) is made, unless the directory has one. A server of its
+own process is sent signed reports of 1,500 paths and 20 findings over kept connections, as fast as it answers or as often
+as is said; meanwhile somebody loads pages. Told are reports a second, times of pages, memory and processor time of the
+server. Signing is not part of it.
 """
 
 from __future__ import annotations
@@ -52,13 +52,18 @@ class Told:
     pages: dict[str, list[float]] = field(default_factory=dict)
 
 
-def send(port: int, bodies: Iterator[bytes], told: Told, until: float) -> None:
-    """Send reports over one connection until they end, or the time does."""
+def send(port: int, bodies: Iterator[bytes], told: Told, until: float, every: float) -> None:
+    """Send reports over one connection until they end, or the time does; at most one in *every* seconds."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    due = time.monotonic()
     for body in bodies:
         began = time.monotonic()
         if began >= until:
             break
+        due = max(due + every, began - 1)
+        if due > began:
+            time.sleep(due - began)
+            began = time.monotonic()
         connection.request("POST", "/api/v1/reports", body, {"Content-Type": MEDIA_TYPE})
         answer = connection.getresponse()
         answer.read()
@@ -148,7 +153,7 @@ def prepared(directory: Path, nodes: int, reports: int) -> tuple[list[Machine], 
     return machines, made.render()
 
 
-def run(directory: Path, nodes: int, reports: int, seconds: float, count: int) -> str:
+def run(directory: Path, nodes: int, reports: int, seconds: float, count: int, rate: float) -> str:
     """Measure, and return a table in Markdown."""
     machines, token = prepared(directory, nodes, reports)
     now = int(time.time())
@@ -166,8 +171,9 @@ def run(directory: Path, nodes: int, reports: int, seconds: float, count: int) -
 
     with server(directory) as (port, process):
         until = time.monotonic() + seconds
+        every = SENDERS / rate if rate else 0.0
         looking = threading.Thread(target=look, args=(port, token, told, ended))
-        threads = [threading.Thread(target=send, args=(port, following(), told, until)) for _ in range(SENDERS)]
+        threads = [threading.Thread(target=send, args=(port, following(), told, until, every)) for _ in range(SENDERS)]
         began, busy, load = time.monotonic(), _work(process), os.getloadavg()[0]
         for thread in (looking, *threads):
             thread.start()
@@ -204,13 +210,14 @@ def main() -> None:
     parser.add_argument("--reports", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--send", type=int, default=12_000, help="how many reports are signed beforehand [12000]")
+    parser.add_argument("--rate", type=float, default=0, help="reports a second [as many as are taken]")
     parser.add_argument("--directory", type=Path, help="where the database is, or is to be; it stays")
     options = parser.parse_args()
     room = nullcontext(str(options.directory)) if options.directory else tempfile.TemporaryDirectory(prefix="ec-bench-")
     with room as name:
         directory = Path(name)
         directory.mkdir(parents=True, exist_ok=True)
-        sys.stdout.write(run(directory, options.nodes, options.reports, options.seconds, options.send))
+        sys.stdout.write(run(directory, options.nodes, options.reports, options.seconds, options.send, options.rate))
 
 
 if __name__ == "__main__":
