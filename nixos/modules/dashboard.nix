@@ -86,13 +86,24 @@ in
       '';
     };
 
+    databaseUrlFile = mkOption {
+      type = types.nullOr (types.strMatching "/.+");
+      default = null;
+      example = "/run/keys/dashboard-database";
+      description = ''
+        A file outside the store whose first line is the address of a PostgreSQL database, such as
+        `postgresql:///fleet?host=/run/postgresql`. It may hold a password, and is handed to the service as a credential.
+        Several machines may serve one database. Null: SQLite in {file}`/var/lib/runner-dashboard`.
+      '';
+    };
+
     backup = mkOption {
       type = types.nullOr (types.strMatching ".+");
       default = null;
       example = "daily";
       description = ''
         When a checked copy of the database is written to {file}`/var/lib/runner-dashboard/backup.sqlite` (systemd.time(7)),
-        in the place of the last one. It needs as much room as the database. Null: never.
+        in the place of the last one. It needs as much room as the database. Null: never. PostgreSQL has `pg_dump`.
       '';
     };
 
@@ -111,6 +122,11 @@ in
     assertions = [
       (noSecret "services.every-channel.dashboard.bootstrapTokenFile" cfg.bootstrapTokenFile)
       (noSecret "services.every-channel.dashboard.clientSecretFile" cfg.clientSecretFile)
+      (noSecret "services.every-channel.dashboard.databaseUrlFile" cfg.databaseUrlFile)
+      {
+        assertion = cfg.backup == null || cfg.databaseUrlFile == null;
+        message = "services.every-channel.dashboard.backup copies an SQLite file; with databaseUrlFile, use services.postgresqlBackup.";
+      }
     ];
 
     services.every-channel.dashboard.settings = lib.mkMerge [
@@ -122,6 +138,9 @@ in
       (lib.mkIf (cfg.publicUrl != null) { server.public_url = cfg.publicUrl; })
       (lib.mkIf (cfg.clientSecretFile != null) {
         sign_in.client_secret_file = "/run/credentials/runner-dashboard.service/client-secret";
+      })
+      (lib.mkIf (cfg.databaseUrlFile != null) {
+        database.url_file = "/run/credentials/runner-dashboard.service/database-url";
       })
       (lib.mkIf (cfg.bootstrapTokenFile != null) {
         identity.bootstrap_token_file = "/run/credentials/runner-dashboard.service/bootstrap-token";
@@ -151,14 +170,17 @@ in
           RestrictAddressFamilies = [
             "AF_INET"
             "AF_INET6"
-          ];
+          ]
+          # A server on this machine listens on a socket in the file system.
+          ++ lib.optional (cfg.databaseUrlFile != null) "AF_UNIX";
           SocketBindAllow = "tcp:${toString cfg.port}";
           SocketBindDeny = "any";
         }
         // {
           LoadCredential =
             lib.optional (cfg.bootstrapTokenFile != null) "bootstrap-token:${cfg.bootstrapTokenFile}"
-            ++ lib.optional (cfg.clientSecretFile != null) "client-secret:${cfg.clientSecretFile}";
+            ++ lib.optional (cfg.clientSecretFile != null) "client-secret:${cfg.clientSecretFile}"
+            ++ lib.optional (cfg.databaseUrlFile != null) "database-url:${cfg.databaseUrlFile}";
         };
     };
 

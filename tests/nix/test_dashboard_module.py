@@ -75,6 +75,18 @@ def test_the_settings_are_ones_that_the_program_takes(found: Any) -> None:
     assert "LoadCredential=bootstrap-token:/run/keys/token" in found["units"]["runner-dashboard.service"]
 
 
+def test_postgresql_is_named_by_a_credential(value_of: Callable[[str], Any]) -> None:
+    """Its address may hold a password; a copy of a file is none of it."""
+    system = SYSTEM.replace('bootstrapTokenFile = "FILE"', 'databaseUrlFile = "/run/keys/database"')
+    made = value_of(system)
+    unit = made["units"]["runner-dashboard.service"]
+
+    assert made["settings"]["database"] == {"url_file": "/run/credentials/runner-dashboard.service/database-url"}
+    assert "LoadCredential=database-url:/run/keys/database" in unit
+    assert "RestrictAddressFamilies=AF_UNIX" in unit
+    assert ["pg" in message.lower() or "postgresql" in message.lower() for message in made["failed"]] == [True]
+
+
 def test_a_secret_in_the_store_is_refused(value_of: Callable[[str], Any]) -> None:
     """Everybody could read it there."""
     failed = value_of(SYSTEM.replace("FILE", "/nix/store/0000000000000000000000000000000a-token"))["failed"]
