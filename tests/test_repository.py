@@ -123,3 +123,14 @@ def test_scripts_parse() -> None:
 def test_what_is_run_is_executable() -> None:
     """A first line that names an interpreter goes with the right to be run."""
     assert [name(file) for file in TRACKED if interpreter(file) and not file.stat().st_mode & 0o111] == []
+
+
+def test_migrations_are_one_chain() -> None:
+    """Each has the number of its file and follows the one before: two that were made at one time would be two heads."""
+    chain = [
+        (file.name[1:5], *re.findall(r'^(?:down_)?revision = (?:"(\d{4})"|None)$', text_of(file), re.MULTILINE))
+        for file in sorted((ROOT / "app/src/runner_dashboard/data/migrations/versions").glob("v*.py"))
+    ]
+
+    numbers = [f"{number:04}" for number in range(1, len(chain) + 1)]
+    assert [(number, number, "" if number == "0001" else f"{int(number) - 1:04}") for number in numbers] == chain

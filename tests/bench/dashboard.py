@@ -2,8 +2,8 @@
 
 A database as a large fleet leaves it behind (`tests.bench.fleet`) is made, unless the directory has one. A server of
 its own process is sent signed reports of 1,500 paths and 20 findings over kept connections, as fast as it answers or as
-often as is said; meanwhile somebody loads pages. Told are reports a second, times of pages, memory and processor time of
-the server. Signing is not part of it.
+often as is said; meanwhile somebody loads pages. Told are reports a second, times of pages, memory and processor time
+of the server. Signing is not part of it.
 """
 
 from __future__ import annotations
