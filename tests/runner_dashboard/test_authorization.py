@@ -69,6 +69,7 @@ NEEDS = {
     "POST /tokens": "admin tokens",
     "POST /tokens/{token}/revoke": "admin tokens",
     "GET /api/v1/overview": "viewer read",
+    "GET /api/v1/history": "viewer read",
     "GET /api/v1/nodes": "viewer read",
     "GET /api/v1/nodes/{node}": "viewer read",
     "GET /api/v1/nodes/{node}/reports": "viewer read",

@@ -16,6 +16,7 @@ from runner_dashboard.demo.machine import Machine, Release, finding
 from runner_dashboard.fleet import enrolment, manifests
 from runner_dashboard.ingest.accept import accept
 from runner_dashboard.refusals import PendingError
+from runner_dashboard.retention import daily
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +66,7 @@ def populate(services: Services, size: int, now: int) -> int:
         taken = sum(pool.map(lambda pair: _live(services, pair[1], pair[0], first, now), enumerate(machines)))
     for number in range(_WAITING):
         _knock(services, Machine(f"new-{number + 1}", releases()[-1]), now - number * _HOUR)
+    daily.sum_up(services.database, now)
     return taken
 
 

@@ -13,6 +13,7 @@ from ec_closure.decoding import excerpt
 from runner_dashboard.fleet.enrolment import key_line
 from runner_dashboard.identity.roles import Role
 from runner_dashboard.web import static
+from runner_dashboard.web.charts import columns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +51,11 @@ def shown(text: str | None, limit: int = _MAX) -> str:
 def when(moment: int | None) -> str:
     """Return a time in UTC; the empty text for none."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if moment else ""
+
+
+def day(moment: int) -> str:
+    """Return the day of a time in UTC."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%m-%d")
 
 
 def machine_time(moment: int) -> str:
@@ -90,6 +96,8 @@ def _environment() -> Environment:
         "lasting": lasting,
         "store_name": store_name,
         "key_line": key_line,
+        "day": day,
+        "columns": columns,
     }
     made.globals |= {
         "icon": static.address("icon.svg"),

@@ -10,9 +10,10 @@ from starlette.responses import Response
 from runner_dashboard import audit
 from runner_dashboard.alarms import alarm
 from runner_dashboard.alarms.alarm import Alarm
-from runner_dashboard.fleet import acknowledging, node, nodes, outliers, releases
+from runner_dashboard.fleet import acknowledging, history, node, nodes, outliers, releases
 from runner_dashboard.fleet import overview as glance
 from runner_dashboard.fleet.acknowledging import Acknowledgement
+from runner_dashboard.fleet.history import MAX_DAYS, History
 from runner_dashboard.fleet.node import Details, Timeline
 from runner_dashboard.fleet.nodes import MAX_PAGE, SORTS, STATES, VERDICTS, Filter, Node, NodePage
 from runner_dashboard.fleet.outliers import Outliers
@@ -119,6 +120,13 @@ def fleet_overview(call: Call) -> Overview:
         return glance.overview(connection, call.now, silent_before(call))
 
 
+def fleet_history(call: Call) -> History:
+    """Return the fleet over time. Raises `MalformedError`."""
+    count = call.number("days", 90, 1, MAX_DAYS)
+    with call.services.database.read() as connection:
+        return history.history(connection, call.now, count)
+
+
 def release_list(call: Call) -> ReleaseList:
     """Return the releases that nodes run."""
     with call.services.database.read() as connection:
@@ -190,6 +198,9 @@ _BEFORE = (Query("before", "The `next` of the page before."),)
 ROUTES = (
     Spec("GET", "/api/v1/overview", lambda call: respond.json(fleet_overview(call)), Role.VIEWER, "read", "api",
          "The fleet at a glance.", answer=Overview),
+    Spec("GET", "/api/v1/history", lambda call: respond.json(fleet_history(call)), Role.VIEWER, "read", "api",
+         "Numbers by day: verdicts, releases, what of the closures was proven.", answer=History,
+         query=(Query("days", f"How many days before today, at most {MAX_DAYS}; 90 when not given."),)),
     Spec("GET", "/api/v1/nodes", lambda call: respond.json(node_page(call)), Role.VIEWER, "read", "api",
          "Nodes: filtered, sorted, searched, a page at a time.", answer=NodePage, query=(*_NODES, *_PAGING)),
     Spec("GET", "/api/v1/nodes/{node}", lambda call: respond.json(one_node(call)), Role.VIEWER, "read", "api",

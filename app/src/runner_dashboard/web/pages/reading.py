@@ -14,7 +14,7 @@ from runner_dashboard.refusals import NotFoundError
 from runner_dashboard.web import respond
 from runner_dashboard.web.api import authority as gate
 from runner_dashboard.web.api import reading as api
-from runner_dashboard.web.spec import Spec
+from runner_dashboard.web.spec import Query, Spec
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -35,7 +35,9 @@ SORTS = {
 
 def overview(call: Call) -> Response:
     """Show the fleet at a glance."""
-    return respond.page(call, "overview.html", fleet=api.fleet_overview(call), kinds=KINDS)
+    return respond.page(
+        call, "overview.html", fleet=api.fleet_overview(call), kinds=KINDS, past=api.fleet_history(call)
+    )
 
 
 def nodes(call: Call) -> Response:
@@ -107,7 +109,16 @@ def audit(call: Call) -> Response:
 
 
 ROUTES = (
-    Spec("GET", "/", overview, Role.VIEWER, "read", "page", "The fleet at a glance."),
+    Spec(
+        "GET",
+        "/",
+        overview,
+        Role.VIEWER,
+        "read",
+        "page",
+        "The fleet at a glance.",
+        query=(Query("days", "How many days of the past are drawn."),),
+    ),
     Spec("GET", "/nodes", nodes, Role.VIEWER, "read", "page", "The list of nodes."),
     Spec("GET", "/nodes/{node}", node, Role.VIEWER, "read", "page", "One node."),
     Spec("GET", "/releases", releases, Role.VIEWER, "read", "page", "Releases that nodes run."),
