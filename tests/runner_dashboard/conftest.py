@@ -16,9 +16,10 @@ import pytest
 import structlog
 from sqlalchemy import text
 from tests.runner_dashboard.cluster import PROGRAMS, Cluster
+from tests.runner_dashboard.forges import TOKEN, Forges
 
 from runner_dashboard import server
-from runner_dashboard.config import Config, DatabaseTable, IngestTable, ServerTable
+from runner_dashboard.config import Config, DatabaseTable, ForgeTable, IngestTable, ServerTable
 from runner_dashboard.demo.machine import Machine, Release
 from runner_dashboard.services import Services
 
@@ -309,3 +310,28 @@ def shared_dashboard(tmp_path_factory: pytest.TempPathFactory, shared_storage: D
     config = Config(state_dir=state, server=ServerTable(port=0, grace=5), database=shared_storage)
     with served(config, Clock()) as found:
         yield found
+
+
+@pytest.fixture
+def forges() -> Iterator[Forges]:
+    """Give three forges."""
+    found = Forges()
+    thread = threading.Thread(target=found.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def asking(serve: Any, forges: Forges, tmp_path: Path) -> Iterator[Any]:
+    """Give a dashboard that asks all three."""
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    token = str(tmp_path / "token")
+    with serve(
+        forgejo=ForgeTable(url=forges.url, scope="acme", token_file=token),
+        github=ForgeTable(url=forges.url, scope="acme/site", token_file=token),
+        gitlab=ForgeTable(url=forges.url, scope="group:acme/fleet", token_file=token),
+    ) as dashboard:
+        yield dashboard

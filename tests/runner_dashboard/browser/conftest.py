@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 from tests.runner_dashboard.browser.watched import DESKTOP, Seeded, Watched, signed_in
 
+from runner_dashboard.alarms.watch import Watch
 from runner_dashboard.config import Config, DatabaseTable, ServerTable
 from runner_dashboard.demo import fleet as simulated
 from runner_dashboard.identity import tokens
@@ -102,6 +103,9 @@ def serve_pages(tmp_path_factory: pytest.TempPathFactory, serve_config: Callable
                 patched.setattr(simulated, "Machine", Seeded)
                 if nodes:
                     simulated.populate(found.services, nodes, found.clock.now)
+                    Watch(found.services).step()
+                    known = {"code": "EV104", "owner": "network team", "reason": "the link to Lima is being replaced"}
+                    assert found.post("/api/v1/acknowledgements", known).status == 201
             yield found
 
     return serve
