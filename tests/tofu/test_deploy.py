@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from tests.tofu.conftest import Tofu
 
-IDENTITY = "https://github.com/example/ec-runner/.github/workflows/container.yml@refs/tags/v1.2.3"
+REPOSITORY = "example/ec-runner"
+IDENTITY = f"https://github.com/{REPOSITORY}/.github/workflows/container.yml@refs/tags/v1.2.3"
 IMAGE = f"ghcr.io/example/runner-dashboard@sha256:{'0123456789abcdef' * 4}"
 COSIGN = """#!/bin/sh
 printf '%s\\n' "$@" > "$COSIGN_SAID"
@@ -82,14 +83,15 @@ def stack(scratch: Tofu) -> Stack:
 
 
 def test_a_signed_image_is_installed(stack: Stack) -> None:
-    """And cosign was asked for exactly this identity, issuer and digest."""
+    """And cosign was asked for exactly this identity, issuer, repository and digest."""
     done = stack.deploy("--identity", IDENTITY, "--yes")
 
     assert 0 == done.returncode, done.stderr
     assert [IMAGE] == stack.installed
     assert stack.said.read_text().splitlines() == [
         "verify", "--certificate-identity", IDENTITY,
-        "--certificate-oidc-issuer", "https://token.actions.githubusercontent.com", IMAGE,
+        "--certificate-oidc-issuer", "https://token.actions.githubusercontent.com",
+        "--certificate-github-workflow-repository", REPOSITORY, IMAGE,
     ]  # fmt: skip
 
 
@@ -103,6 +105,17 @@ def test_twice_is_once(stack: Stack) -> None:
     assert 0 == done.returncode, done.stderr
     assert "No changes" in done.stdout
     assert before == json.loads(stack.state.read_text())["resources"]
+
+
+@pytest.mark.parametrize("identity", [IDENTITY.partition("@")[0], "https://github.com/example", "somebody@example.org"])
+def test_what_is_no_workflow_at_a_ref_is_nobody(stack: Stack, identity: str) -> None:
+    """Its repository could not be asked for, and anybody may call a workflow from a repository of their own."""
+    done = stack.deploy("--identity", identity, "--yes")
+
+    assert 2 == done.returncode
+    assert f"{identity} is no workflow at a ref" in done.stderr
+    assert not stack.said.exists()
+    assert [] == stack.installed
 
 
 def test_an_image_that_somebody_else_signed_is_not_installed(stack: Stack) -> None:

@@ -214,7 +214,10 @@ def test_what_is_built_is_what_the_registry_had(world: World) -> None:
 
 
 def test_a_certificate_must_name_this_workflow_at_this_ref(world: World) -> None:
-    """Every verification asks for identity, issuer and commit, and for one image by its digest."""
+    """Every verification asks for identity, issuer, repository and commit, and for one image by its digest.
+
+    The identity alone is no repository's: a certificate for a called workflow names the file, whoever called it.
+    """
     for name in ("build", "scan", "publish"):
         world.job(name)
     verified = [line for line in world.log.read_text().splitlines() if line.startswith("verify")]
@@ -223,6 +226,7 @@ def test_a_certificate_must_name_this_workflow_at_this_ref(world: World) -> None
     for line in verified:
         assert f"--certificate-identity {IDENTITY} " in line
         assert "--certificate-oidc-issuer https://token.actions.githubusercontent.com " in line
+        assert "--certificate-github-workflow-repository Every-Channel/ec-runner " in line
         assert f"--certificate-github-workflow-sha {COMMIT} " in line
         assert line.endswith(f"@{world.outputs['build']['digest']}")
 
