@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.workflows.command import Command, NotSimpleError, commands
-from tests.workflows.documents import ROOT, Document
+from tests.workflows.documents import ROOT, Document, read, workflow_files
 from tests.workflows.references import dangling, wrong_calls
 
 if TYPE_CHECKING:
@@ -135,6 +135,33 @@ def dangerous_events(document: Document) -> Iterator[str]:
         yield f"{document.name}: on {event}"
 
 
+def machines_of_strangers(document: Document) -> Iterator[str]:
+    """Yield jobs that run what a pull request proposes on a machine that builds, signs or publishes releases.
+
+    GitHub's own machines are new for each job; the others keep what was left on them.
+    """
+    if "pull_request" not in document.events:
+        return
+    trusted = trusted_machines()
+    for name, job in document.jobs.items():
+        yield from (f"{document.name}: jobs.{name} runs on {label}" for label in labels(job) if label in trusted)
+
+
+def labels(job: dict[str, Any]) -> set[str]:
+    """Return the labels that a job asks for; an expression is none."""
+    asked = job.get("runs-on", [])
+    return {label for label in ([asked] if isinstance(asked, str) else asked) if "${{" not in label}
+
+
+@cache
+def trusted_machines() -> frozenset[str]:
+    """Return the labels of machines of one's own that no pull request may reach."""
+    targets = tomllib.loads((ROOT / ".forgejo" / "boot-images.toml").read_text())["targets"].values()
+    others = (read(file) for file in workflow_files() if file.parts[-3] == ".forgejo")
+    jobs = (job for document in others if "pull_request" not in document.events for job in document.jobs.values())
+    return frozenset({target["runner"] for target in targets if target["runner"]}.union(*map(labels, jobs)))
+
+
 def interpolated(document: Document) -> Iterator[str]:
     """Yield every place where an expression becomes text that is run, or the name of what is run."""
     for step in document.steps():
@@ -232,6 +259,7 @@ RULES = (
     on_the_mirror,
     passed_over,
     dangerous_events,
+    machines_of_strangers,
     interpolated,
     not_simple,
     scripts_missing,

@@ -113,6 +113,19 @@ def test_what_breaks_a_rule_is_found(planted: Callable[..., Document], rule: Any
     assert list(rule(planted(GOOD.replace(good, bad)))) != []
 
 
+@pytest.mark.parametrize("label", ["nix-x86_64", "[self-hosted, nix-x86_64]"])
+def test_a_pull_request_on_a_machine_of_releases_is_found(planted: Callable[..., Document], label: str) -> None:
+    """The label of `.forgejo/boot-images.toml` is for what was merged; other labels are for anybody."""
+    merged = GOOD.replace("ubuntu-24.04", label)
+    proposed = merged.replace("on: push", "on: [push, pull_request]")
+
+    assert list(rules.machines_of_strangers(planted(merged, forge=".forgejo"))) == []
+    assert list(rules.machines_of_strangers(planted(GOOD.replace("on: push", "on: pull_request")))) == []
+    assert list(rules.machines_of_strangers(planted(proposed, forge=".forgejo"))) == [
+        "planted.yml: jobs.a runs on nix-x86_64"
+    ]
+
+
 CALLS = """
 on: {workflow_call: {inputs: {one: {type: string}}}}
 permissions: {}
