@@ -126,6 +126,23 @@ def test_a_pull_request_on_a_machine_of_releases_is_found(planted: Callable[...,
     ]
 
 
+def test_whoever_moves_tags_has_the_whole_history() -> None:
+    """Else a run that is run again would move them back."""
+    moving = [
+        (f"{file.name}: {name}", job)
+        for file in workflow_files()
+        for name, job in read(file).jobs.items()
+        if any(
+            "image-promote" in str(step.get("run")) or "push-ghcr-images@" in str(step.get("uses"))
+            for step in job.get("steps", [])
+        )
+    ]
+
+    assert [name for name, _ in moving] == ["container.yml: publish", "nix.yml: push"]
+    for name, job in moving:
+        assert [s["with"]["fetch-depth"] for s in job["steps"] if "actions/checkout" in s.get("uses", "")] == [0], name
+
+
 CALLS = """
 on: {workflow_call: {inputs: {one: {type: string}}}}
 permissions: {}

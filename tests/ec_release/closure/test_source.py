@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ec_release.closure.errors import DirtyTreeError, ProgramError, SourceError
-from ec_release.closure.source import Commit, export, read_commit
+from ec_release.closure.source import Commit, export, later_commits, read_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,3 +153,38 @@ def test_export_without_git_is_copied_as_it_is(tmp_path: Path) -> None:
 
     assert "{ }\n" == (tmp_path / "export" / "flake.nix").read_text()
     assert "nowhere" == os.readlink(tmp_path / "export" / "link")  # noqa: PTH115 - the text itself
+
+
+def changed(repository: Repository, text: str) -> str:
+    """Commit a change, and return its revision."""
+    (repository.top / "flake.nix").write_text(f"{{ a = {text}; }}\n")
+    repository.commit()
+    return repository.git("rev-parse", "HEAD")
+
+
+def test_what_came_later_is_told_from_the_whole_history(repository: Repository, tmp_path: Path) -> None:
+    """Commits of the branch that stand on ours: neither those before it, nor what another branch has."""
+    before = repository.git("rev-parse", "HEAD")
+    ours = changed(repository, "1")
+    repository.git("branch", "topic")
+    later = set()
+    for number in range(2):
+        later.add(changed(repository, f"2{number}"))
+    repository.git("branch", "--move", "main")
+    repository.git("clone", "--quiet", str(repository.top), str(tmp_path / "clone"))
+
+    assert later_commits(tmp_path / "clone", ours, "main") == later
+    assert later_commits(tmp_path / "clone", before, "main") == later | {ours}
+    assert later_commits(tmp_path / "clone", max(later), "topic") == set()
+
+
+@pytest.mark.parametrize("lacking", ["history", "commit", "branch"])
+def test_a_checkout_that_cannot_tell_says_so(repository: Repository, tmp_path: Path, lacking: str) -> None:
+    """It is never taken for one where nothing came later."""
+    head = changed(repository, "1")
+    repository.git("branch", "--move", "main")
+    depth = ["--depth=1"] if lacking == "history" else []
+    repository.git("clone", "--quiet", *depth, f"file://{repository.top}", str(tmp_path / "clone"))
+    commit = "0" * 40 if lacking == "commit" else head
+
+    assert later_commits(tmp_path / "clone", commit, "none" if lacking == "branch" else "main") is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,6 +56,18 @@ def test_the_edge_moves_on(registry: Registry) -> None:
     assert registry.digest(PATH, "edge") == second
 
 
+def test_the_edge_does_not_go_back(registry: Registry) -> None:
+    """An old run that is run again names its own commit's tag alone; where the later one has no image yet, it moves."""
+    name = f"{registry.host}/{PATH}"
+    first, second = registry.push(PATH, "one"), registry.push(PATH, "two")
+    assert promote(repository(registry), first, Tags(name, "git-1", "edge"), {"2"}).stayed is None
+    assert promote(repository(registry), second, Tags(name, "git-2", "edge")).stayed is None
+    done = promote(repository(registry), first, Tags(name, "git-1", "edge"), {"2", "3"})
+
+    assert (done.tags, done.stayed) == (("git-1",), "edge")
+    assert registry.digest(PATH, "edge") == second
+
+
 def test_a_releases_tag_never_moves(registry: Registry) -> None:
     """Whoever tags again is told, and nothing is moved, not even latest."""
     first, second = registry.push(PATH, "one"), registry.push(PATH, "two")
@@ -91,6 +104,23 @@ def test_an_empty_repository_has_no_tags(registry: Registry) -> None:
     assert repository(registry).digest("v1.0.0") is None
 
 
+def checkout(directory: Path, count: int) -> tuple[Path, list[str]]:
+    """Return a clone of a repository with *count* commits on main, and these."""
+    top, clone = directory / "repository", directory / "clone"
+    who = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.invalid")
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *who, *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    git("init", "--quiet", "--initial-branch=main", str(top))
+    commits = []
+    for number in range(count):
+        git("-C", str(top), "commit", "--quiet", "--allow-empty", f"--message={number}")
+        commits.append(git("-C", str(top), "rev-parse", "HEAD"))
+    git("clone", "--quiet", str(top), str(clone))
+    return clone, commits
+
+
 def arguments(registry: str, **changed: str) -> list[str]:
     """Return the command that publishes a release, with some options *changed*."""
     options = {
@@ -119,14 +149,34 @@ def test_the_command_says_what_to_install(
     monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary"))
     digest = registry.push(PATH, "one")
-    changed = {"class": "ci", "ref": "refs/heads/main", "digest": digest, "owner": "Every-Channel"}
-    code, out, err = command(*arguments(registry.host, **changed), "--json")
+    source, (commit,) = checkout(tmp_path, 1)
+    changed = {"class": "ci", "ref": "refs/heads/main", "digest": digest, "owner": "Every-Channel", "commit": commit}
+    code, out, err = command(*arguments(registry.host, **changed, source=str(source)), "--json")
     reference = f"{registry.host}/{PATH}@{digest}"
 
     assert (code, err) == (0, "")
-    assert json.loads(out) == {"reference": reference, "tags": [f"git-{COMMIT}", "edge"], "stayed": "none"}
+    assert json.loads(out) == {"reference": reference, "tags": [f"git-{commit}", "edge"], "stayed": "none"}
     assert f"```text\n{reference}\n```" in (tmp_path / "summary").read_text()
     assert reference in (tmp_path / "output").read_text()
+
+
+def test_the_command_asks_the_history(registry: Registry, command: Callable[..., Any], tmp_path: Path) -> None:
+    """Of three commits the second's image is made anew when the third has one: edge stays. Without history it fails."""
+    source, commits = checkout(tmp_path, 3)
+    digests = {commit: registry.push(PATH, commit) for commit in commits[1:]}
+    usual = {"class": "ci", "ref": "refs/heads/main"}
+    results = [
+        command(*arguments(registry.host, **usual, commit=one, digest=digests[one], source=str(source)), "--json")
+        for one in (*commits[1:], commits[1])
+    ]
+
+    assert [json.loads(out)["stayed"] for _, out, _ in results] == ["none", "none", "edge"]
+    assert registry.digest(PATH, "edge") == digests[commits[2]]
+    unknown = {**usual, "digest": digests[commits[1]], "source": str(source), "commit": COMMIT}
+    code, out, err = command(*arguments(registry.host, **unknown))
+    assert (code, out) == (2, "")
+    assert "fetch-depth: 0" in err
+    assert registry.digest(PATH, "edge") == digests[commits[2]]
 
 
 @pytest.mark.parametrize("changed", [{"digest": "latest"}, {"class": "ci"}, {"ref": "refs/heads/main"}])

@@ -148,6 +148,39 @@ def test_a_commit_that_the_event_is_not_about_moves_no_tag(
     assert web.registry.tags("owner/repo/web") == [f"git-{web.commit}"]
 
 
+@pytest.mark.parametrize("suffix", ["", "-aarch64-linux"])
+def test_an_old_run_that_is_run_again_moves_latest_back_nowhere(
+    web: Pusher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, suffix: str
+) -> None:
+    """Latest stays where a later commit of the branch has an image of this kind, and is told to have stayed."""
+    old = web.commit
+    web.flake.git("commit", "--quiet", "--allow-empty", "--message", "later")
+    new = web.commit
+    web.flake.git("update-ref", "refs/remotes/origin/main", new)
+    tags = []
+    for commit in (old, new, old):
+        web.flake.git("checkout", "--quiet", commit)
+        event(monkeypatch, tmp_path / "event", "push", "refs/heads/main", commit)
+        code, result, err = web.push(f"--tag-suffix={suffix}")
+        assert (code, "could go back" in err) == (0, False), err
+        tags.append((result["images"][0]["tags"], result["images"][0].get("stayed")))
+
+    assert tags == [
+        (f"git-{old}{suffix} latest{suffix}", None),
+        (f"git-{new}{suffix} latest{suffix}", None),
+        (f"git-{old}{suffix}", f"latest{suffix}"),
+    ]
+
+
+def test_a_checkout_without_history_is_warned_of(web: Pusher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever calls the action with a checkout of their own learns that latest could go back."""
+    event(monkeypatch, tmp_path / "event", "push", "refs/heads/main", web.commit)
+    code, _, err = web.push()
+
+    assert code == 0
+    assert "could go back" in err
+
+
 @pytest.mark.parametrize("repo", [{"full_name": "stranger/repo"}, None, {}])
 @pytest.mark.parametrize("name", ["pull_request", "pull_request_target", "workflow_run"])
 def test_what_a_fork_proposes_is_not_pushed(

@@ -73,6 +73,22 @@ def commit_of_tag(directory: Path, tag: str) -> str | None:
     return found.split()[-1] if found.strip() else None
 
 
+def later_commits(directory: Path, commit: str, branch: str) -> frozenset[str] | None:
+    """Return what *branch* got on top of *commit* by the time that the git checkout at *directory* was made.
+
+    *commit* is a full revision, *branch* one of the remote `origin`. None where the checkout cannot tell: its history
+    is not whole, or it lacks one of the two. Raises `ProgramError` when git fails.
+    """
+    if _git(directory, "rev-parse", "--is-shallow-repository").strip() != b"false":
+        return None
+    wanted = f"{commit}^{{commit}}\nrefs/remotes/origin/{branch}^{{commit}}\n".encode()
+    found = [line.split() for line in _git(directory, "cat-file", "--batch-check", stdin=wanted).decode().splitlines()]
+    if any(line[1:2] != ["commit"] for line in found):
+        return None
+    (ours, *_), (head, *_) = found
+    return frozenset(_git(directory, "rev-list", "--ancestry-path", f"{ours}..{head}").decode().split())
+
+
 def export(directory: Path, commit: Commit, target: Path) -> None:
     """Write the files of *commit* to the new directory *target*.
 

@@ -30,7 +30,8 @@ def push_images(
 ) -> None:
     """Push the images that the descriptors in DIRECTORY name, from a clean checkout of the flake.
 
-    Tags: git-COMMIT always; pr-NUMBER for a pull request; latest on the default branch. From a fork's pull request
+    Tags: git-COMMIT always; pr-NUMBER for a pull request; latest on the default branch, where no later commit of it has
+    an image. From a fork's pull request
     nothing is pushed, nor what `meta.ci` withholds or docs/release-authority.toml does not call authoritative. All
     images are tried; one that fails makes the command fail at the end. Every tag is read back. Run again, it changes
     nothing. On a runner, `digests` (JSON: image to name@sha256:…) becomes an output of the step.
@@ -73,6 +74,8 @@ def push_images(
     json
         Print the result as JSON.
     """
+    import structlog
+
     from ec_release.images import credentials, event, names, push
     from ec_release.images.descriptor import read_directory
     from ec_release.images.errors import PushError
@@ -87,10 +90,16 @@ def push_images(
     found, wrong = ([], []) if may_be_missing and not descriptors.exists() else read_directory(descriptors)
     result = Result(failures=list(wrong))
     if found:
-        from ec_release.closure.source import read_commit
+        from ec_release.closure.source import later_commits, read_commit
 
         top = flake.resolve()
-        tags = happened.tags(read_commit(top).rev, tag_suffix)
+        commit = read_commit(top).rev
+        tags = happened.tags(commit, tag_suffix)
+        later = later_commits(top, commit, happened.default_branch) if happened.moves_latest(commit) else frozenset()
+        if later is None:
+            structlog.get_logger().warning(
+                "the checkout does not tell what came after this commit: latest could go back", hint="fetch-depth: 0"
+            )
         space = namespace or happened.repository
         names.repository(registry, space, found[0].base)  # refused before anything is built
         who = credentials.read(username, password_file)
@@ -99,7 +108,9 @@ def push_images(
         fine, result.left, mistakes = push.allowed(of, wanted, found, frozenset(withhold or ()))
         result.failures += mistakes
         with credentials.auth_file(registry, who) as auth:
-            target = push.Target(registry, space, auth, who.password, tags)
+            target = push.Target(
+                registry, space, auth, who.password, tags, push.Overtaking(later or frozenset(), tag_suffix)
+            )
             for one in fine:
                 result.add(push.push(of, one, target, insistence))
     result.tell(as_json=json)

@@ -10,6 +10,8 @@ from ec_release.container import version
 from ec_release.container.errors import MovedError, RegistryError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from ec_release.container.registry import Repository
     from ec_release.container.tags import Tags
 
@@ -23,10 +25,11 @@ class Promoted:
     stayed: str | None
 
 
-def promote(repository: Repository, digest: str, tags: Tags) -> Promoted:
+def promote(repository: Repository, digest: str, tags: Tags, later: Collection[str] = ()) -> Promoted:
     """Let *tags* name the image *digest*, the fixed one first. Done again, it changes nothing.
 
-    A release's tag never moves: `MovedError` when it names another image. `latest` stays with a higher release. Whether
+    A release's tag never moves: `MovedError` when it names another image. `latest` stays with a higher release, and
+    `edge` with an image of a commit that is *later* than ours: an old run that is run again moves nothing back. Whether
     the image was scanned and signed is not checked here: the workflow verifies the signature before. Raises
     `BaseError` for what is no digest, `RegistryError`.
     """
@@ -40,8 +43,11 @@ def promote(repository: Repository, digest: str, tags: Tags) -> Promoted:
         )
     moving = tags.moving
     stayed = None
-    if released and moving is not None and not naming.is_newest(tags.fixed, repository.tags()):
-        moving, stayed = None, moving
+    if moving is not None and (released or later):
+        others = repository.tags()
+        older = not naming.is_newest(tags.fixed, others) if released else naming.is_overtaken(later, others)
+        if older:
+            moving, stayed = None, moving
     named = (tags.fixed,) if moving is None else (tags.fixed, moving)
     for tag in named:
         repository.name_it(digest, tag)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ec_closure.decoding import excerpt
 from ec_release.container import version
 from ec_release.container.errors import EventError, VersionError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 Class = Literal["ci", "release"]
 
@@ -71,6 +74,11 @@ def is_newest(tag: str, others: tuple[str, ...]) -> bool:
     ours = version.parse(tag)
     known = [version.parse(other) for other in others if version.is_release(other)]
     return all(other <= ours for other in known if other.is_final)
+
+
+def is_overtaken(later: Iterable[str], others: Collection[str], suffix: str = "") -> bool:
+    """Tell whether one of the commits *later* has an image among the tags *others*: `edge` is not to go back then."""
+    return any(f"git-{commit}{suffix}" in others for commit in later)
 
 
 def _not_by(kind: str, event: str, ref: str, what: str) -> EventError:

@@ -69,12 +69,15 @@ class Event:
         of `main` can be told to, does not move them.
         """
         moving = []
-        if commit in self.commits:
-            if self.pull_request is not None:
-                moving.append(f"pr-{self.pull_request}")
-            elif self.ref == f"refs/heads/{self.default_branch}":
-                moving.append("latest")
+        if commit in self.commits and self.pull_request is not None:
+            moving.append(f"pr-{self.pull_request}")
+        elif self.moves_latest(commit):
+            moving.append("latest")
         return tuple(names.tag(f"{tag}{suffix}") for tag in (f"git-{commit}", *moving))
+
+    def moves_latest(self, commit: str) -> bool:
+        """Tell whether an image that was built from *commit* may be the default branch's newest."""
+        return commit in self.commits and self.pull_request is None and self.ref == f"refs/heads/{self.default_branch}"
 
     def refusal(self) -> str | None:
         """Return why this run pushes nothing, or None."""

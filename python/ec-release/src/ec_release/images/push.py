@@ -19,6 +19,8 @@ import structlog
 
 from ec_closure.errors import EcError, UsageError
 from ec_release.authority import declaration
+from ec_release.container.registry import Repository
+from ec_release.container.tags import is_overtaken
 from ec_release.images import names, program, registry
 from ec_release.images.errors import CopyToError, DigestError, RegistryError
 
@@ -42,6 +44,14 @@ class Insistence:
 
 
 @dataclass(frozen=True)
+class Overtaking:
+    """The commits *later* than ours on the branch that `latest` is of: where one has an image, `latest` stays."""
+
+    later: frozenset[str] = frozenset()
+    suffix: str = ""
+
+
+@dataclass(frozen=True)
 class Target:
     """Where images go, as whom. *hide* is the password, which no output shows."""
 
@@ -50,17 +60,22 @@ class Target:
     auth: Path
     hide: str
     tags: tuple[str, ...]
+    overtaking: Overtaking = Overtaking()
 
 
 @dataclass
 class Pushed:
-    """What became of one image. *replaced* is what the lasting tag named before, if that was something else."""
+    """What became of one image. *replaced* is what the lasting tag named before, if that was something else.
+
+    *stayed* is the tag that was not moved, because a later commit has an image.
+    """
 
     image: str
     repository: str
     digest: str | None = None
     tags: list[str] = field(default_factory=list)
     replaced: str | None = None
+    stayed: str | None = None
     error: EcError | None = None
 
     @property
@@ -124,6 +139,9 @@ def push(flake: Flake, one: Descriptor, target: Target, insistence: Insistence) 
         lasting = f"{done.repository}:{target.tags[0]}"
         before = _present(lasting, target)
         for tag in target.tags:
+            if tag != target.tags[0] and _is_overtaken(done.repository, target):
+                done.stayed = tag
+                continue
             reference = f"{done.repository}:{tag}"
             found = _insisting(insistence, partial(_copy, flake, one, reference, target, insistence))
             _insisting(insistence, partial(_read_back, reference, found, target))
@@ -139,6 +157,13 @@ def push(flake: Flake, one: Descriptor, target: Target, insistence: Insistence) 
     except EcError as error:
         done.error = error
     return done
+
+
+def _is_overtaken(repository: str, target: Target) -> bool:
+    later = target.overtaking.later
+    if not later:
+        return False
+    return is_overtaken(later, Repository(repository, target.auth).tags(), target.overtaking.suffix)
 
 
 def _build(flake: Flake, one: Descriptor, target: Target, insistence: Insistence) -> None:

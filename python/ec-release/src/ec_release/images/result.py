@@ -49,6 +49,7 @@ class Result:
                 "images": [
                     {"name": one.repository, "tags": " ".join(one.tags), "digest": one.digest}
                     | ({} if one.replaced is None else {"replaced": one.replaced})
+                    | ({} if one.stayed is None else {"stayed": one.stayed})
                     for one in self.pushed
                 ],
                 "not_to_be_pushed": self.left,
