@@ -1,6 +1,7 @@
-"""`./dev chaos [verify|publish] [--kills N] [--seed N]`: programs are killed at random moments; figures on stdout.
+"""`./dev chaos [verify|publish|reports] [--seed N]`: programs are killed at random moments; figures on stdout.
 
-`verify` kills runs of the verifier on real Nix, `publish` publishers to a forge.
+`verify` kills runs of the verifier on real Nix, `publish` publishers to a forge, `reports` a dashboard that nodes
+report to.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import tempfile
 from pathlib import Path
 from random import Random
 
-from tests.chaos import publishing
+from tests.chaos import publishing, reports
 from tests.chaos.kill import KINDS, Victim
 
 from ec_verify.demo.lab import Lab
@@ -21,14 +22,19 @@ from ec_verify.demo.lab import Lab
 def main() -> int:
     """Build a world, kill, look, and tell."""
     parser = argparse.ArgumentParser(prog="./dev chaos", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=["verify", "publish"], default="verify")
+    parser.add_argument("what", nargs="?", choices=["verify", "publish", "reports"], default="verify")
     parser.add_argument("--kills", type=int, help="how many runs to strike [200; of publishers 50]")
+    parser.add_argument("--reports", type=int, default=10_000, help="how many reports are to be acknowledged")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     random = Random(options.seed)  # noqa: S311 - to be repeated
     if options.what == "publish":
         with tempfile.TemporaryDirectory(prefix="ec-chaos-") as directory:
             sys.stdout.write(publishing.main(Path(directory), options.kills or 50, random) + "\n")
+        return 0
+    if options.what == "reports":
+        with tempfile.TemporaryDirectory(prefix="ec-chaos-") as directory:
+            sys.stdout.write(reports.main(Path(directory), options.reports, random) + "\n")
         return 0
     if os.geteuid() != 0:
         parser.error("root is needed: file systems are mounted")
