@@ -290,6 +290,8 @@ class Retained(RuleBasedStateMachine):
         # Per report: digest, node, tag, counter, when, whether it has a finding
         self.taken: list[tuple[str, str, str, int, int, bool]] = []
         self.held: list[tuple[str, int]] = []
+        # Reports whose findings went by their age: nobody can acknowledge these any more.
+        self.lost: set[str] = set()
         self.sent: list[tuple[Machine, Report]] = []
 
     @initialize()
@@ -330,6 +332,8 @@ class Retained(RuleBasedStateMachine):
     @rule()
     def compact(self) -> None:
         """Remove what may go: all of it goes."""
+        bad = {digest for digest, *_, wrong in self.taken if wrong}
+        self.lost |= bad - self.needed() - self.younger(AGES.findings)
         compact(self.database, CONFIG, self.now)
         for table, age in ((findings, AGES.findings), (evidence, AGES.evidence), (None, AGES.reports)):
             assert digests(self.database, table) <= self.needed() | self.younger(age)
@@ -363,7 +367,11 @@ class Retained(RuleBasedStateMachine):
             later = [one for one in mine if (one[3], self.taken.index(one)) > (counter, at)]
             last = not later
             newest = not [one for one in later if one[2] == tag]
-            held = bad and any(who in ("", node) and until > self.now for who, until in self.held)
+            held = (
+                bad
+                and digest not in self.lost
+                and any(who in ("", node) and until > self.now for who, until in self.held)
+            )
             if last or newest or held:
                 found.add(digest)
         return found
