@@ -254,6 +254,17 @@ flows = Table(
     Index(None, "expires_at"),
 )
 
+# Which key took the place of which: the machine is the same, and so is its name.
+successions = Table(
+    "successions",
+    METADATA,
+    Column("new", TEXT, ForeignKey("nodes.id"), primary_key=True),
+    _of("old", "nodes.id"),
+    _number("at"),
+    _text("by"),
+    UniqueConstraint("old"),
+)
+
 # Who knows of which findings, and until when; an empty *node* or *path* is every one.
 acknowledgements = Table(
     "acknowledgements",

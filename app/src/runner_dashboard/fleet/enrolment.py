@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from sqlalchemy import insert, select, update
 
 from runner_dashboard import audit
-from runner_dashboard.data.tables import enrolments, nodes
+from runner_dashboard.data.tables import enrolments, nodes, successions
 from runner_dashboard.events.event import emit
 from runner_dashboard.identity.secrets import ENROLMENT, Secret
 from runner_dashboard.ingest import store
@@ -86,6 +86,28 @@ def enrol_key(connection: Connection, now: int, *, key: str, name: str, by: str)
         store.add(connection, now, public_key, _name(name))
     store.decide(connection, now, node, "enrolled", by=by, name=_name(name) or None)
     return node
+
+
+def replace_key(connection: Connection, now: int, node: str, *, key: str, by: str) -> str:
+    """Let another *key* take the place of the one of *node*, under its name, and return the new identifier.
+
+    The old key is refused from then on; what it reported is kept. Raises `NotFoundError`, `MalformedError` for
+    a text that is no key, `ConflictError` for a node that is not enrolled or a key that was decided about.
+    """
+    _in_state(connection, node, "enrolled")
+    name = connection.execute(select(nodes.c.name).where(nodes.c.id == node)).scalar_one()
+    made = enrol_key(connection, now, key=key, name=name, by=by)
+    store.decide(connection, now, node, "retired", by=by)
+    connection.execute(insert(successions).values(new=made, old=node, at=now, by=by))
+    audit.done(connection, now, actor=by, action="node.rekey", subject=node, detail=f"{made} took its place")
+    return made
+
+
+def succession(connection: Connection, node: str) -> tuple[str | None, str | None]:
+    """Return which node *node* took the place of, and which took its; None where there is none."""
+    before = connection.execute(select(successions.c.old).where(successions.c.new == node)).scalar()
+    after = connection.execute(select(successions.c.new).where(successions.c.old == node)).scalar()
+    return before, after
 
 
 def parse_key(text: str) -> str:

@@ -49,6 +49,12 @@ class Approval(Body, frozen=True, kw_only=True):
     name: Name = ""
 
 
+class NewKey(Body, frozen=True, kw_only=True):
+    """The public *key* that takes the place of a node's, as `ec-verify key` prints it."""
+
+    key: Annotated[str, msgspec.Meta(max_length=2000)]
+
+
 class NewAcknowledgement(Body, frozen=True, kw_only=True):
     """*owner* knows of findings *code*, for *days*: on one *node* and for one *path*, or on all and for all."""
 
@@ -201,6 +207,15 @@ def unacknowledge(call: Call) -> Changed:
     return Changed(one)
 
 
+def replace_key(call: Call, wanted: NewKey) -> Changed:
+    """Let another key take a node's place. Raises `NotFoundError`, `MalformedError` or `ConflictError`."""
+    node = call.params["node"]
+    made = call.services.database.write(
+        lambda connection: enrolment.replace_key(connection, call.now, node, key=wanted.key, by=call.actor)
+    )
+    return Changed(made)
+
+
 def make_token(call: Call, wanted: NewToken) -> Shown:
     """Make an API token. Raises `MalformedError`."""
     made = call.services.database.write(
@@ -226,7 +241,7 @@ def revoke_token(call: Call) -> Changed:
 
 # While there is one thread: see `runner_dashboard.ingest.accept`.
 _WORKED_OUT = tuple(
-    msgspec.json.Decoder(kind) for kind in (NewTicket, NewNode, Approval, NewAcknowledgement, Nothing, NewToken)
+    msgspec.json.Decoder(kind) for kind in (NewTicket, NewNode, Approval, NewAcknowledgement, NewKey, Nothing, NewToken)
 )
 
 
@@ -264,6 +279,9 @@ ROUTES = (
          answer=Changed, status=_CREATED),
     Spec("POST", "/api/v1/acknowledgements/{acknowledgement}/revoke", _without(unacknowledge), Role.OPERATOR, "operate",
          "api", "End an acknowledgement before its time.", body=Nothing, answer=Changed),
+    Spec("POST", "/api/v1/nodes/{node}/rekey", _with(NewKey, replace_key), Role.OPERATOR, "enrol", "api",
+         "Let another key take a node's place, under its name; the old one is refused from now on.", body=NewKey,
+         answer=Changed),
     Spec("GET", "/api/v1/tokens", lambda call: respond.json(token_list(call)), Role.ADMIN, "tokens", "api",
          "API tokens, without their secrets.", answer=TokenList),
     Spec("POST", "/api/v1/tokens", _with(NewToken, make_token, _CREATED), Role.ADMIN, "tokens", "api",

@@ -13,7 +13,7 @@ from runner_dashboard.refusals import MalformedError
 from runner_dashboard.web import respond
 from runner_dashboard.web.api import changing as api
 from runner_dashboard.web.api import reading
-from runner_dashboard.web.api.changing import Approval, NewAcknowledgement, NewNode, NewTicket, NewToken
+from runner_dashboard.web.api.changing import Approval, NewAcknowledgement, NewKey, NewNode, NewTicket, NewToken
 from runner_dashboard.web.spec import Query, Spec
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ def retire(call: Call) -> Response:
     if call.form().get("sure") != "yes":
         raise MalformedError("retiring a node is for ever", hint="go back, and tick the box if that is meant")
     return respond.seen(f"/nodes/{api.retire(call).id}")
+
+
+def replace_key(call: Call) -> Response:
+    """Let another key take a node's place."""
+    return respond.seen(f"/nodes/{api.replace_key(call, _filled(call, NewKey)).id}")
 
 
 def acknowledgements(call: Call) -> Response:
@@ -114,6 +119,7 @@ ROUTES = (
     Spec("POST", "/enrolment/nodes", enrol, Role.OPERATOR, "enrol", "form", "Enrol a node by its key."),
     Spec("POST", "/nodes/{node}/approve", approve, Role.OPERATOR, "enrol", "form", "Let a node report that waits."),
     Spec("POST", "/nodes/{node}/retire", retire, Role.OPERATOR, "enrol", "form", "Refuse a node's reports."),
+    Spec("POST", "/nodes/{node}/rekey", replace_key, Role.OPERATOR, "enrol", "form", "Let another key take its place."),
     Spec("GET", "/acknowledgements", acknowledgements, Role.VIEWER, "read", "page", "Who knows of which findings.",
          query=(Query("code", "Of a finding."), Query("node", "Of a node."), Query("path", "Of a store path."))),
     Spec("POST", "/acknowledgements", acknowledge, Role.OPERATOR, "operate", "form", "Acknowledge findings."),

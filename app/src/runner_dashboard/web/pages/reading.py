@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from ec_closure.findings import KINDS
-from runner_dashboard.fleet import acknowledging, manifests
+from runner_dashboard.fleet import acknowledging, enrolment, manifests
 from runner_dashboard.fleet import node as one
 from runner_dashboard.fleet import nodes as listing
 from runner_dashboard.identity.roles import Role
@@ -67,6 +67,7 @@ def node(call: Call) -> Response:
             raise NotFoundError("no such report of this node")
         timeline = one.timeline(connection, found.id, _TIMELINE, call.number("before", _MAX_ID, 1, _MAX_ID))
         suspicions = one.suspected(connection, found.id)
+        before, after = enrolment.succession(connection, found.id)
         held = acknowledging.of_node(connection, call.now, found.id)
         has_paths = report is not None and manifests.known(connection, report.manifest_digest)
     known = {finding: acknowledging.covering(held, finding) for finding in report.findings} if report else {}
@@ -74,7 +75,8 @@ def node(call: Call) -> Response:
         call, "node.html", node=found, report=report, timeline=timeline, suspicions=suspicions, kinds=KINDS,
         older=f"/nodes/{found.id}?before={timeline.next}" if timeline.next else None, asked=bool(digest),
         may_decide=call.who is not None and call.who.may(Role.OPERATOR, "enrol"), known=known,
-        has_paths=has_paths, may_acknowledge=call.who is not None and call.who.may(Role.OPERATOR, "operate"),
+        has_paths=has_paths,
+        before=before, after=after, may_acknowledge=call.who is not None and call.who.may(Role.OPERATOR, "operate"),
     )  # fmt: skip
 
 
