@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import os
 import re
 import threading
 from contextlib import contextmanager
@@ -30,6 +31,21 @@ if TYPE_CHECKING:
 NOW = 1_790_000_000
 MEDIA_TYPE = "application/vnd.dsse.envelope+json"
 BACKENDS = ("sqlite", "postgresql")
+# About doors, words and drawings: these ask the database for little, and for nothing of its own. With EC_EVERY_DATABASE
+# in the environment they, too, run on both.
+ONCE = {
+    "test_authority", "test_authorization", "test_charts", "test_pages", "test_passkeys", "test_provider", "test_proxy",
+    "test_runners", "test_sessions",
+}  # fmt: skip
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is about data on both databases."""
+    once = metafunc.module.__name__.rpartition(".")[2] in ONCE and not os.environ.get("EC_EVERY_DATABASE")
+    for name, scope in (("storage", "function"), ("shared_storage", "module")):
+        if name in metafunc.fixturenames:
+            backends = BACKENDS[:1] if once else BACKENDS
+            metafunc.parametrize(name, backends, indirect=True, scope=scope)
 
 
 @pytest.fixture(autouse=True)
@@ -213,13 +229,13 @@ def _stored(request: pytest.FixtureRequest) -> Iterator[DatabaseTable]:
         cluster.drop(address)
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture
 def storage(request: pytest.FixtureRequest) -> Iterator[DatabaseTable]:
     """Give the table of the configuration that names a new database: once of each kind."""
     yield from _stored(request)
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
+@pytest.fixture(scope="module")
 def shared_storage(request: pytest.FixtureRequest) -> Iterator[DatabaseTable]:
     """Give the same for all tests of a module."""
     yield from _stored(request)
