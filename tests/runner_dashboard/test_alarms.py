@@ -119,6 +119,18 @@ def test_a_silent_node_is_told_of_once_and_its_return_once(watched: Any, receive
     assert receiver.told[1:] == [("ended", "silent", "runner-1")]
 
 
+def test_what_is_wrong_is_said_in_words(watched: Any) -> None:
+    """Times as people read them, one finding as one."""
+    dashboard, look = watched
+    report(dashboard, enrolled(dashboard), failed=True)
+    look()
+    dashboard.clock.now += SILENT
+    look()
+    found = {one["kind"]: one["detail"] for one in dashboard.get("/api/v1/alarms").json["active"]}
+
+    assert found == {"failed": "1 failing finding on boot-v1", "silent": "last heard 2026-09-21 14:13 UTC"}
+
+
 def test_a_node_that_failed_is_told_of(watched: Any, receiver: Receiver) -> None:
     """Until it passes, or somebody knows of all that fails."""
     dashboard, look = watched

@@ -6,6 +6,7 @@ An alarm is told of when it begins and when it ends, and not in between: one tha
 from __future__ import annotations
 
 import secrets
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
@@ -94,7 +95,11 @@ def _silent(connection: Connection, silent_before: int) -> dict[tuple[str, str],
     query = select(nodes.c.id, nodes.c.last_received).where(
         nodes.c.state == "enrolled", nodes.c.last_received <= silent_before
     )
-    return {("silent", row.id): f"last heard at {row.last_received}" for row in connection.execute(query)}
+    return {("silent", row.id): f"last heard {_moment(row.last_received)}" for row in connection.execute(query)}
+
+
+def _moment(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _failed(connection: Connection, now: int) -> dict[tuple[str, str], str]:
@@ -108,7 +113,10 @@ def _failed(connection: Connection, now: int) -> dict[tuple[str, str], str]:
     query = select(nodes.c.id, nodes.c.fails, nodes.c.tag).where(
         nodes.c.state == "enrolled", nodes.c.verdict == "failed", or_(nodes.c.fails == 0, open_ones)
     )
-    return {("failed", row.id): f"{row.fails} failing findings on {row.tag}" for row in connection.execute(query)}
+    return {
+        ("failed", row.id): f"{row.fails} failing {'finding' if row.fails == 1 else 'findings'} on {row.tag}"
+        for row in connection.execute(query)
+    }
 
 
 def _suspected(connection: Connection) -> dict[tuple[str, str], str]:
