@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -78,7 +79,7 @@ def test_processes_are_not_passed_over_in_silence(kept: str, missing: list[str])
     if shutil.which("setpriv") is None:
         pytest.skip("there is no setpriv on the PATH")
     lines = Path("/proc/self/maps").read_text().splitlines()
-    store = Path(next(line.split()[-1] for line in lines if "/libc" in line)).parent
+    store = Path(next(line.split()[-1] for line in lines if re.search(r"/libc[.-]\S*$", line))).parent
     # As its service has it: files of other users, such as where their libraries are, may be read.
     bounds = ",".join(["-all", "+dac_read_search", *filter(None, [kept])])
     command = ["setpriv", f"--bounding-set={bounds}", "--inh-caps=-all", sys.executable, "-c", LOOK, str(store)]
