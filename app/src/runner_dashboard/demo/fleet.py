@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -59,9 +60,7 @@ def populate(services: Services, size: int, now: int) -> int:
     machines = [Machine(f"{_SITES[number % len(_SITES)]}-{number:03}", releases()[0]) for number in range(size)]
     first = now - _DAYS * _DAY
     for release in releases():
-        services.database.write(
-            lambda connection, data=release.manifest: manifests.keep(connection, first, data, by="demonstration")  # type: ignore[misc]
-        )
+        services.database.write(partial(manifests.keep, now=first, data=release.manifest, by="demonstration"))
     with ThreadPoolExecutor(_WORKERS) as pool:
         taken = sum(pool.map(lambda pair: _live(services, pair[1], pair[0], first, now), enumerate(machines)))
     for number in range(_WAITING):

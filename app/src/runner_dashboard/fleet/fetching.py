@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,9 +58,7 @@ class Fetching:
             for target in client.closures():
                 if target.sha256 in wanted:
                     data = client.download(target)
-                    services.database.write(
-                        lambda connection, data=data: manifests.keep(connection, now, data, by=BY)  # type: ignore[misc]
-                    )
+                    services.database.write(partial(manifests.keep, now=now, data=data, by=BY))
                     wanted.discard(target.sha256)
                     log.info("manifest fetched", target=target.name)
         except EcError as error:

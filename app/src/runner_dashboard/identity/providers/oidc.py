@@ -220,7 +220,10 @@ class OpenIdProvider:
 
 
 def _before(early: object, late: object) -> bool:
-    return all(isinstance(one, int | float) and not isinstance(one, bool) for one in (early, late)) and early <= late  # type: ignore[operator]
+    # To Python, `true` is a number.
+    if isinstance(early, bool) or isinstance(late, bool):
+        return False
+    return isinstance(early, int | float) and isinstance(late, int | float) and early <= late
 
 
 def _same(one: object, other: str) -> bool:

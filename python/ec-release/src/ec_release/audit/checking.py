@@ -12,6 +12,8 @@ from ec_closure.errors import EcError, LocalError, TransportError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from ec_closure.audit import Result
+
 _MAX_LINE = 900
 
 
@@ -61,11 +63,11 @@ class Checks:
         self.add(name, "fail" if seen.problems else "pass", seen.detail, seen.problems)
         return not seen.problems
 
-    def add(self, name: str, result: str, detail: str, problems: list[str] | None = None) -> None:
+    def add(self, name: str, result: Result, detail: str, problems: list[str] | None = None) -> None:
         """Write a result down: one line each, of a length that is read."""
         listed = problems or []
         shown = [excerpt(one, _MAX_LINE) for one in listed[:MAX_PROBLEMS]]
         if len(listed) > MAX_PROBLEMS:
             shown[-1] = f"and {len(listed) - MAX_PROBLEMS + 1} more"
         detail = excerpt(detail or f"{len(listed)} do not hold", _MAX_LINE)
-        self.done.append(AuditCheck(name=name, result=result, detail=detail, problems=tuple(shown)))  # type: ignore[arg-type]
+        self.done.append(AuditCheck(name=name, result=result, detail=detail, problems=tuple(shown)))

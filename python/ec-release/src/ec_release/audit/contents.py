@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ec_closure import manifest
@@ -81,7 +82,7 @@ def manifests(closures: Sequence[ClosureTarget], files: Files, found: dict[str, 
     if not closures:
         raise NotDone("the release has no manifest")
     for target in closures:
-        seen.hold(lambda target=target: _manifest(target, files, found))  # type: ignore[misc]
+        seen.hold(partial(_manifest, target, files, found))
     sources = {(one.source.rev, one.source.nar_hash, one.source.lock_hash) for one in found.values()}
     if len(sources) > 1:
         seen.problems.append("the manifests name different sources")
@@ -130,16 +131,16 @@ def sboms(described: Mapping[str, Manifest], files: Files) -> Seen:
             lacking.append(bill)
             continue
         bills.discard(bill)
-        seen.hold(
-            lambda bill=bill, one=one: sbom.compare(  # type: ignore[misc]
-                cyclonedx.decode(files.kept[bill], what=bill), one, what=bill
-            )
-        )
+        seen.hold(partial(_bill, files.kept[bill], one, bill))
     seen.problems += [f"{name}: belongs to no manifest that holds" for name in sorted(bills)]
     if lacking and not seen.problems:
         raise NotDone(f"the release has no {', '.join(lacking)}")
     seen.detail = f"{len(described)} bills, each of the paths, hashes and references of its manifest"
     return seen
+
+
+def _bill(data: bytes, described: Manifest, name: str) -> None:
+    sbom.compare(cyclonedx.decode(data, what=name), described, what=name)
 
 
 def attestation(described: Mapping[str, Manifest], files: Files, roots: Sequence[Root]) -> Seen:
