@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import time
+from pathlib import Path
 
-from tests.bench.harness import Way, compare
+from tests.bench.harness import Way, compare, spent
 
 from ec_closure import broadcast, broadcast_input
 from ec_node.ffmpeg import command
 from ec_node.ffmpeg.command import Program
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _SECONDS = 60
 _FILM = (
     "-hide_banner -loglevel error -f lavfi -i testsrc2=size=1280x720:rate=30 -f lavfi -i sine=sample_rate=48000 "
     f"-t {_SECONDS} -c:v mpeg2video -b:v 8M -g 15 -c:a ac3"
 )
+_WARM = 15
+_LIVE = """
+name = "live"
+input = "test:1280x720"
+[hls]
+port = 18776
+"""
 _BROADCAST = """
 name = "bench"
 input = "file://{film}"
@@ -46,8 +51,26 @@ def case(directory: Path, rounds: int) -> str:
     def run(words: list[str]) -> None:
         subprocess.run(words, check=True, cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    return compare(
+    whole = compare(
         f"Broadcast of {_SECONDS} s, 720p30",
         [Way("ec-node publish", lambda: run(ours)), Way("ffmpeg alone", lambda: run(bare))],
         rounds=rounds,
+    )
+    return whole + "\n" + live(directory)
+
+
+def live(directory: Path) -> str:
+    """Publish a test pattern as it plays, and tell what the publisher costs beside its ffmpeg once it runs."""
+    (directory / "live.toml").write_text(_LIVE)
+    words = [sys.executable, "-m", "ec_node", "publish", "--quiet", "--broadcast", "live.toml"]
+    with subprocess.Popen([*words, "--config", "ec-node.toml"], cwd=directory, stderr=subprocess.DEVNULL) as publisher:
+        time.sleep(_WARM)
+        (child,) = Path(f"/proc/{publisher.pid}/task/{publisher.pid}/children").read_text().split()
+        before = spent(publisher.pid), spent(int(child))
+        time.sleep(_SECONDS)
+        ours, ffmpeg = spent(publisher.pid) - before[0], spent(int(child)) - before[1]
+        publisher.terminate()
+    return (
+        f"A live broadcast, 720p30, for {_SECONDS} s: ffmpeg {ffmpeg:.2f} s of a processor, ec-node beside it "
+        f"{ours:.2f} s: {1 + ours / ffmpeg:.3f} x ffmpeg alone.\n"
     )

@@ -1,9 +1,10 @@
 """`python -m tests.bench.dashboard [OPTIONS]`: a dashboard under load.
 
-A database as a large fleet leaves it behind (`tests.bench.fleet`) is made, unless the directory has one. A server of
-its own process is sent signed reports of 1,500 paths and 20 findings over kept connections, as fast as it answers or as
-often as is said; meanwhile somebody loads pages. Told are reports a second, times of pages, memory and processor time
-of the server. Signing is not part of it.
+A database as a large fleet leaves it behind (`tests.bench.fleet`) is made, unless the directory has one: SQLite's, or
+that of a PostgreSQL server of our own (`--postgresql`), which keeps what it committed and uses the same processors. A
+server of its own process is sent signed reports of 1,500 paths and 20 findings over kept connections, as fast as it
+answers or as often as is said; meanwhile somebody loads pages. Told are reports a second, times of pages, memory and
+processor time of the server. Signing is not part of it.
 """
 
 from __future__ import annotations
@@ -25,15 +26,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench.fleet import PATHS, Fixed, Fleet, Machine, fill, troubled
+from tests.bench.fleet import PATHS, Fixed, Fleet, fill, troubled
+from tests.bench.harness import quantile, spent
+from tests.runner_dashboard.cluster import PROGRAMS, Cluster
 
 from runner_dashboard.data.database import Database
+from runner_dashboard.data.postgresql import parsed
+from runner_dashboard.demo.machine import Machine
 from runner_dashboard.fleet import enrolment
 from runner_dashboard.identity import tokens
 from runner_dashboard.identity.roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlalchemy import URL
 
 MEDIA_TYPE = "application/vnd.dsse.envelope+json"
 MACHINES = 500
@@ -89,13 +96,14 @@ def look(port: int, token: str, told: Told, ended: threading.Event) -> None:
 
 
 @contextmanager
-def server(directory: Path) -> Iterator[tuple[int, int]]:
-    """Start a server, and give its port and its process."""
+def server(directory: Path, where: Path | URL) -> Iterator[tuple[int, int]]:
+    """Start a server on the database *where*, and give its port and its process."""
     config = directory / "dashboard.toml"
-    config.write_text(
-        f'state_dir = "{directory}"\n[server]\nport = 0\n[log]\nform = "json"\nlevel = "info"\n'
-        "[ingest]\nreports_per_minute = 100000\nburst = 100000\n"
-    )
+    lines = [f'state_dir = "{directory}"', "[server]\nport = 0", '[log]\nform = "json"\nlevel = "info"']
+    lines.append("[ingest]\nreports_per_minute = 100000\nburst = 100000")
+    if not isinstance(where, Path):
+        lines.append(f'[database]\nurl = "{where.set(drivername="postgresql").render_as_string(hide_password=False)}"')
+    config.write_text("\n".join(lines) + "\n")
     with subprocess.Popen(
         [sys.executable, "-m", "runner_dashboard", "serve", "--config", str(config)],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -115,31 +123,35 @@ def server(directory: Path) -> Iterator[tuple[int, int]]:
         rest.join()
 
 
-def quantile(times: list[float], share: float) -> float:
-    """Return the time in milliseconds within which a *share* of them is."""
-    return sorted(times)[min(len(times) - 1, int(share * len(times)))] * 1000
-
-
 def _status(process: int, name: str) -> int:
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
     return int(lines[name].split()[0]) * 1024
 
 
-def _work(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+@contextmanager
+def database(directory: Path, *, postgresql: bool) -> Iterator[Path | URL]:
+    """Give the place of a database that this process may use."""
+    if not postgresql:
+        yield directory / "dashboard.sqlite"
+        return
+    # As Debian starts it, not as the tests do: what it commits is on the disk.
+    cluster = Cluster(PROGRAMS[0], {"shared_buffers": "128MB"})
+    try:
+        yield parsed(cluster.create())
+    finally:
+        cluster.close()
 
 
-def prepared(directory: Path, nodes: int, reports: int) -> tuple[list[Machine], str]:
-    """Return machines that may report to the database in *directory*, which is made if there is none, and a token."""
-    file = directory / "dashboard.sqlite"
+def prepared(where: Path | URL, nodes: int, reports: int) -> tuple[list[Machine], str]:
+    """Return machines that may report to the database *where*, which is made if it is not there, and a token."""
     machines = [Machine(f"sender-{number:03}", Fixed(5, PATHS)) for number in range(MACHINES)]
-    if not file.exists():
+    if not isinstance(where, Path) or not where.exists():
         began = time.monotonic()
-        fill(file, Fleet(nodes, reports // nodes, []), int(time.time()))
-        sys.stdout.write(f"made in {time.monotonic() - began:.0f} s: {file.stat().st_size / _MIB:.0f} MiB\n")
+        fill(where, Fleet(nodes, reports // nodes, []), int(time.time()))
+        with Database(where) as filled:
+            sys.stdout.write(f"made in {time.monotonic() - began:.0f} s: {filled.size() / _MIB:.0f} MiB\n")
     now = int(time.time())
-    with Database(file) as database:
+    with Database(where) as database:
         database.migrate()
         for machine in machines:
             database.write(
@@ -153,9 +165,9 @@ def prepared(directory: Path, nodes: int, reports: int) -> tuple[list[Machine], 
     return machines, made.render()
 
 
-def run(directory: Path, nodes: int, reports: int, seconds: float, count: int, rate: float) -> str:
+def run(directory: Path, where: Path | URL, nodes: int, reports: int, seconds: float, count: int, rate: float) -> str:
     """Measure, and return a table in Markdown."""
-    machines, token = prepared(directory, nodes, reports)
+    machines, token = prepared(where, nodes, reports)
     now = int(time.time())
     bodies = [one.sign(troubled(one, now)) for one in itertools.islice(itertools.cycle(machines), count)]
     told, ended, lock = Told(), threading.Event(), threading.Lock()
@@ -169,17 +181,17 @@ def run(directory: Path, nodes: int, reports: int, seconds: float, count: int, r
                 return
             yield body
 
-    with server(directory) as (port, process):
+    with server(directory, where) as (port, process):
         until = time.monotonic() + seconds
         every = SENDERS / rate if rate else 0.0
         looking = threading.Thread(target=look, args=(port, token, told, ended))
         threads = [threading.Thread(target=send, args=(port, following(), told, until, every)) for _ in range(SENDERS)]
-        began, busy, load = time.monotonic(), _work(process), os.getloadavg()[0]
+        began, busy, load = time.monotonic(), spent(process), os.getloadavg()[0]
         for thread in (looking, *threads):
             thread.start()
         for thread in threads:
             thread.join()
-        took, busy = time.monotonic() - began, _work(process) - busy
+        took, busy = time.monotonic() - began, spent(process) - busy
         ended.set()
         looking.join()
         memory = _status(process, "VmHWM")
@@ -206,6 +218,7 @@ def run(directory: Path, nodes: int, reports: int, seconds: float, count: int, r
 def main() -> None:
     """Run it."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.dashboard", description=__doc__)
+    parser.add_argument("--postgresql", action="store_true", help="on a PostgreSQL server of its own")
     parser.add_argument("--nodes", type=int, default=10_000)
     parser.add_argument("--reports", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=30)
@@ -217,7 +230,10 @@ def main() -> None:
     with room as name:
         directory = Path(name)
         directory.mkdir(parents=True, exist_ok=True)
-        sys.stdout.write(run(directory, options.nodes, options.reports, options.seconds, options.send, options.rate))
+        with database(directory, postgresql=options.postgresql) as where:
+            sys.stdout.write(
+                run(directory, where, options.nodes, options.reports, options.seconds, options.send, options.rate)
+            )
 
 
 if __name__ == "__main__":

@@ -10,8 +10,11 @@ import secrets
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from msgspec.structs import replace
 
 from runner_dashboard.data.database import Database
@@ -21,7 +24,8 @@ from runner_dashboard.ingest.envelope import node_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from sqlalchemy import URL
 
     from ec_closure.report import Report
 
@@ -63,31 +67,27 @@ def troubled(machine: Machine, now: int) -> Report:
     return replace(report, verdict="failed", findings=found)
 
 
-def fill(file: Path, fleet: Fleet, now: int) -> None:
-    """Make the database *file* of *fleet*, whose reports are evenly spread over the days until *now*."""
-    with Database(file) as database:
+def fill(where: Path | URL, fleet: Fleet, now: int) -> None:
+    """Make the database *where* of *fleet*, whose reports are evenly spread over the days until *now*."""
+    with Database(where) as database:
         database.migrate()
-    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        for pragma in ("synchronous = OFF", "cache_size = -400000", "foreign_keys = OFF"):
-            connection.execute(f"PRAGMA {pragma}")
-        connection.execute("BEGIN")
-        keys = [machine.public_key for machine in fleet.machines]
-        keys += [secrets.token_hex(32) for _ in range(fleet.nodes - len(keys))]
-        ids = [node_id(key) for key in keys]
-        reports = [rows.prepared(troubled(Machine("one", Fixed(version, PATHS)), now), secrets.token_bytes(4096))
-                   for version in range(1, RELEASES + 1)]  # fmt: skip
-        _many(connection, "nodes", _nodes(fleet, keys, ids, reports[-1], now))
-        _many(connection, "reports", _reports(fleet, ids, reports, now))
-        newest = [(_number(fleet, at, _last(fleet, which)), reports[which])
-                  for at in range(fleet.nodes) for which in range(RELEASES)]  # fmt: skip
-        _many(connection, "evidence", (
-            {"report_id": number, "envelope": row.envelope, "size": row.size} for number, row in newest
-        ))  # fmt: skip
-        _many(connection, "findings", (
-            {"report_id": number, **one} for number, row in newest for one in row.findings
-        ))  # fmt: skip
-        connection.execute("COMMIT")
-        connection.execute("ANALYZE")
+    keys = [machine.public_key for machine in fleet.machines]
+    keys += [secrets.token_hex(32) for _ in range(fleet.nodes - len(keys))]
+    ids = [node_id(key) for key in keys]
+    reports = [rows.prepared(troubled(Machine("one", Fixed(version, PATHS)), now), secrets.token_bytes(4096))
+               for version in range(1, RELEASES + 1)]  # fmt: skip
+    newest = [(_number(fleet, at, _last(fleet, which)), reports[which])
+              for at in range(fleet.nodes) for which in range(RELEASES)]  # fmt: skip
+    tables = {
+        "nodes": _nodes(fleet, keys, ids, reports[-1], now),
+        "reports": _reports(fleet, ids, reports, now),
+        "evidence": ({"report_id": number, "envelope": row.envelope, "size": row.size} for number, row in newest),
+        "findings": ({"report_id": number, **one} for number, row in newest for one in row.findings),
+    }
+    if isinstance(where, Path):
+        _into_sqlite(where, tables)
+    else:
+        _into_postgresql(where, tables)
 
 
 def _number(fleet: Fleet, at: int, counter: int) -> int:
@@ -127,9 +127,34 @@ def _reports(fleet: Fleet, ids: list[str], reports: list[Any], now: int) -> Iter
             }  # fmt: skip
 
 
-def _many(connection: sqlite3.Connection, table: str, listed: Iterator[dict[str, Any]]) -> None:
+def _into_sqlite(file: Path, tables: dict[str, Iterator[dict[str, Any]]]) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        for pragma in ("synchronous = OFF", "cache_size = -400000", "foreign_keys = OFF"):
+            connection.execute(f"PRAGMA {pragma}")
+        connection.execute("BEGIN")
+        for table, listed in tables.items():
+            names, values = _columns(listed)
+            marks = ", ".join("?" * len(names))
+            connection.executemany(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", values)  # noqa: S608 - ours
+        connection.execute("COMMIT")
+        connection.execute("ANALYZE")
+
+
+def _into_postgresql(url: URL, tables: dict[str, Iterator[dict[str, Any]]]) -> None:
+    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(address, autocommit=True) as connection:
+        with connection.transaction(), connection.cursor() as cursor:
+            for table, listed in tables.items():
+                names, values = _columns(listed)
+                with cursor.copy(f"COPY {table} ({', '.join(names)}) FROM STDIN") as copy:
+                    for row in values:
+                        copy.write_row(row)
+            # Numbers were given here, and the next is the server's to give.
+            cursor.execute("SELECT setval(pg_get_serial_sequence('reports', 'id'), (SELECT max(id) FROM reports))")
+        connection.execute("VACUUM ANALYZE")
+
+
+def _columns(listed: Iterator[dict[str, Any]]) -> tuple[list[str], Iterator[list[Any]]]:
     first = next(listed)
     names = list(first)
-    statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - ours
-    connection.execute(statement, list(first.values()))
-    connection.executemany(statement, ([one[name] for name in names] for one in listed))
+    return names, ([one[name] for name in names] for one in chain([first], listed))

@@ -6,9 +6,12 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tests.ec_release.forge import server
+
+if TYPE_CHECKING:
+    from tests.ec_release.forge.contract import Operation
 
 
 def main(directory: Path) -> None:
@@ -16,9 +19,9 @@ def main(directory: Path) -> None:
     spent: list[float] = []
     genuine = server.Exchange._create_attachment
 
-    def timed(exchange: server.Exchange, operation: Any) -> None:
+    def timed(self: server.Exchange, operation: Operation) -> None:
         begun = time.perf_counter()
-        genuine(exchange, operation)
+        genuine(self, operation)
         spent.append(time.perf_counter() - begun)
 
     server.Exchange._create_attachment = timed  # type: ignore[method-assign]

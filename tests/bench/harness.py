@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -90,3 +91,14 @@ def program(*argv: str, env: Mapping[str, str] | None = None, expect: int = 0) -
 def _work() -> float:
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
+
+
+def spent(process: int) -> float:
+    """Return how many seconds processors spent on a *process* so far, its children not among them."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def quantile(times: list[float], share: float) -> float:
+    """Return the time in milliseconds within which a *share* of them is."""
+    return sorted(times)[min(len(times) - 1, int(share * len(times)))] * 1000

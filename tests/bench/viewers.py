@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from urllib.parse import urlsplit
+
+from tests.bench.harness import quantile, spent
 
 from ec_node.media.playlist import parse
 
@@ -78,15 +78,9 @@ class Viewer:
         return body
 
 
-def _work(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def _line(name: str, times: list[float]) -> str:
-    ordered = sorted(times)
-    shown = (ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100], ordered[-1])
-    return f"| {name} | {len(times)} | " + " | ".join(f"{one * 1000:.0f}" for one in shown) + " |"
+    shown = (quantile(times, share) for share in (0.5, 0.99, 1))
+    return f"| {name} | {len(times)} | " + " | ".join(f"{one:.0f}" for one in shown) + " |"
 
 
 async def _all(url: str, count: int, seconds: float) -> Told:
@@ -105,9 +99,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--pid", type=int, required=True)
     options = parser.parse_args()
-    before = _work(options.pid)
+    before = spent(options.pid)
     told = asyncio.run(_all(options.url, options.viewers, options.seconds))
-    work = (_work(options.pid) - before) / options.seconds
+    work = (spent(options.pid) - before) / options.seconds
     lines = ["| request | count | median ms | 99 % ms | most ms |", "| --- | ---: | ---: | ---: | ---: |"]
     lines += [_line("playlist", told.playlists), _line("segment", told.segments)]
     lines.append(

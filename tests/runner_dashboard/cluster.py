@@ -8,33 +8,34 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from runner_dashboard.data import postgresql
 from runner_dashboard.data.database import Database
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PROGRAMS = [Path(found).parent for found in [shutil.which("initdb")] if found]
 PROGRAMS += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-# What a test does is not kept through a loss of power.
 SETTINGS = {
-    "fsync": "off",
-    "full_page_writes": "off",
     "listen_addresses": "",
     "log_min_messages": "panic",
     "max_connections": "200",
-    "shared_buffers": "16MB",
     "timezone": "Pacific/Auckland",
 }
+# What a test does is not kept through a loss of power.
+UNSAFE = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "16MB"}
 USERS = ("postgres", "nobody")
 TEMPLATE = "migrated"
 
 
 class Cluster:
-    """The server. It is started when this is made; `close` ends it and removes what it wrote."""
+    """The server, with *settings*. It is started when this is made; `close` ends it and removes what it wrote."""
 
-    def __init__(self, programs: Path) -> None:
+    def __init__(self, programs: Path, settings: Mapping[str, str] = UNSAFE) -> None:
         self.programs = programs
         # Not below pytest's own directory, which is closed to others.
         self.room = Path(tempfile.mkdtemp(prefix="pg."))
@@ -48,7 +49,7 @@ class Cluster:
             self._as = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
         self._run("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--username=dashboard")
         (self.data / "postgresql.auto.conf").write_text(
-            "".join(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
+            "".join(f"{name} = '{value}'\n" for name, value in {**SETTINGS, **settings}.items())
             + f"unix_socket_directories = '{self.room}'\n"
         )
         self.start()
