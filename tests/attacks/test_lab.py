@@ -76,6 +76,16 @@ def test_nothing_differs_between_git_and_an_export(lab: Lab) -> None:
     assert lab.release.manifest.system.drv_path == by_git
 
 
+def test_another_site_may_have_the_address_of_one_that_closed(lab: Lab, node: Node) -> None:
+    """The same path has other bytes there, and is fetched: nothing that Nix heard at the address before is believed."""
+    server = lab.serve_copy(node)
+    node.reinstall(lab.release, server.url)
+    server.directory = lab.lying.site
+    node.reinstall(lab.lying.release, server.url)
+
+    assert b"a back door" in node.physical(node.path("publisher-1.4")).read_bytes()
+
+
 def test_missing_programs_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whoever lacks something is told what, all at once."""
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -86,6 +86,10 @@ class Ci:
             "trusted-public-keys": trusted,
             "require-sigs": "true",
             "flake-registry": "",
+            # Every site has an address of its own for a while, and ports are used again: Nix would take what it heard
+            # at the address before, and ask for archives that this site does not have.
+            "narinfo-cache-positive-ttl": "0",
+            "narinfo-cache-negative-ttl": "0",
             "fsync-metadata": "false",
             # Eight megabytes of nothing in every store would be most of what is copied.
             "gc-reserved-space": "0",
