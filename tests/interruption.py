@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+import tempfile
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,13 +27,22 @@ _CHANGES = frozenset(
 
 
 def killed_before(step: int, work: Callable[[], object]) -> bool:
-    """Run *work* in a process that dies before its change number *step*; return whether it died."""
-    child = os.fork()
-    if child:
+    """Run *work* in a process that dies before its change number *step*; return whether it died.
+
+    Its temporary files, which it cannot remove, are removed here.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        child = os.fork()
+        if not child:
+            tempfile.tempdir = scratch
+            _work_until(step, work)
         _, status = os.waitpid(child, 0)
-        code = os.waitstatus_to_exitcode(status)
-        assert code in (0, _KILLED), f"failed at step {step}"
-        return code == _KILLED
+    code = os.waitstatus_to_exitcode(status)
+    assert code in (0, _KILLED), f"failed at step {step}"
+    return code == _KILLED
+
+
+def _work_until(step: int, work: Callable[[], object]) -> NoReturn:
     left = step
 
     def count(event: str, arguments: tuple[Any, ...]) -> None:

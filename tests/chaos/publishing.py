@@ -122,6 +122,7 @@ class Publisher:
         environment = {
             "PATH": os.environ["PATH"],
             "LC_ALL": "C.UTF-8",
+            "TMPDIR": str(self._directory),
             "GITHUB_SERVER_URL": self.forge.url,
             "GITHUB_REPOSITORY": REPOSITORY,
             "GITHUB_TOKEN": TOKEN,

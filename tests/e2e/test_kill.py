@@ -55,7 +55,7 @@ def _gone(needle: str) -> bool:
 
 def _kill_after(node: Node, line: str, milliseconds: int) -> int:
     command = [sys.executable, "-m", "ec_verify", "run", "--config", str(node.config), "--level", "full"]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(node.directory)}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(node.directory), "TMPDIR": str(node.directory)}
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment) as process:
         for text in process.stderr or ():
             if text.startswith(line.encode()):

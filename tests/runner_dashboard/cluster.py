@@ -30,10 +30,15 @@ SETTINGS = {
 UNSAFE = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "16MB"}
 USERS = ("postgres", "nobody")
 TEMPLATE = "migrated"
+# Waits until the other end of its input is gone, which is when its owner is, whatever ended that.
+_GUARD = 'read -r _; "$1" --pgdata="$2/data" --silent --wait --mode=immediate stop; rm -rf "$2"'
 
 
 class Cluster:
-    """The server, with *settings*. It is started when this is made; `close` ends it and removes what it wrote."""
+    """The server, with *settings*. It is started when this is made; `close` ends it and removes what it wrote.
+
+    So does the end of this process, even by SIGKILL.
+    """
 
     def __init__(self, programs: Path, settings: Mapping[str, str] = UNSAFE) -> None:
         self.programs = programs
@@ -47,6 +52,11 @@ class Cluster:
             user = next(known[name] for name in USERS if name in known)
             os.chown(self.room, user.pw_uid, user.pw_gid)
             self._as = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        self.guard = subprocess.Popen(
+            ["sh", "-c", _GUARD, "guard", str(self.programs / "pg_ctl"), str(self.room)],
+            cwd="/", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            start_new_session=True, **self._as,
+        )  # fmt: skip
         self._run("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--username=dashboard")
         (self.data / "postgresql.auto.conf").write_text(
             "".join(f"{name} = '{value}'\n" for name, value in {**SETTINGS, **settings}.items())
@@ -84,9 +94,7 @@ class Cluster:
 
     def close(self) -> None:
         """End it, and remove its files."""
-        if (self.data / "postmaster.pid").exists():
-            self.stop()
-        shutil.rmtree(self.room)
+        self.guard.communicate()
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self.programs / program), "--pgdata", str(self.data), *arguments]

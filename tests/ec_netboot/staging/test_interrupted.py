@@ -104,9 +104,10 @@ def test_a_stager_killed_from_outside(world: Any, make_image: Any) -> None:
     file = world.path / "netboot.toml"
     file.write_text(world.toml())
     command = [sys.executable, "-m", "ec_netboot", "stage", "--config", file, "--time", world.time.isoformat()]
+    environment = {**os.environ, "TMPDIR": str(world.path)}  # what it cannot remove lies where the rest does
     incoming = world.state.incoming
     for name in ("ec-runner-x86_64-netboot-boot-v2-0123abc.tar.zst", "image", "image/initrd"):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
         while process.poll() is None:  # until it has got so far
             if (incoming / name).exists():
                 process.send_signal(signal.SIGKILL)
