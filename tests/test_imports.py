@@ -134,6 +134,12 @@ def test_the_judge_is_a_function_of_what_it_is_given() -> None:
         assert not [name for name in called(file) if CLOCKS.fullmatch(name) or name == "open"], file
 
 
+def test_one_module_of_the_publisher_starts_programs() -> None:
+    """The one that takes the job's tokens out of the environment, and ends what it started."""
+    # The other starts this very interpreter, to hash in.
+    assert importers("ec_release", PROGRAMS) == {"program.py", "closure/disk.py"}
+
+
 def is_demo(module: str) -> bool:
     """Tell whether a module of ec_verify belongs to the demonstration, which plays CI and attacker, too."""
     return module.startswith("demo/") or module == "commands/demo.py"

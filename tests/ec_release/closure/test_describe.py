@@ -14,9 +14,10 @@ from ec_closure import manifest as manifests
 from ec_closure.signing import Keyring
 from ec_closure.store_db import StoreDatabase
 from ec_release.closure.describe import Machine, Wanted, describe
-from ec_release.closure.errors import DamagedStoreError, EvaluationError, NotBuiltError, ProgramError
+from ec_release.closure.errors import DamagedStoreError, EvaluationError, NotBuiltError
 from ec_release.closure.location import Location
 from ec_release.closure.source import Commit, read_commit
+from ec_release.program import ProgramError
 from ec_verify.demo.ci import ATTR, Ci
 from ec_verify.demo.store import Store
 

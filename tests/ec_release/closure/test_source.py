@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ec_release.closure.errors import DirtyTreeError, ProgramError, SourceError
+from ec_release.closure.errors import DirtyTreeError, SourceError
 from ec_release.closure.source import Commit, export, later_commits, read_commit
+from ec_release.program import ProgramError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

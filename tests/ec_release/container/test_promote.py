@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -177,6 +178,36 @@ def test_the_command_asks_the_history(registry: Registry, command: Callable[...,
     assert (code, out) == (2, "")
     assert "fetch-depth: 0" in err
     assert registry.digest(PATH, "edge") == digests[commits[2]]
+
+
+def fake_skopeo(directory: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Put a skopeo of ours on the PATH."""
+    (directory / "skopeo").write_text(f"#!/bin/sh\n{script}\n")
+    (directory / "skopeo").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
+    monkeypatch.setattr("ec_release.container.registry._WAIT", 0.0)
+
+
+def test_a_proxy_that_finds_nothing_does_not_let_a_release_move(
+    command: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What passes may be said in the words for what is absent: it is tried again, and no tag counts as free."""
+    script = f"echo $1 >> {tmp_path}/calls; echo 'received unexpected HTTP status: 503 upstream not found' >&2; exit 1"
+    fake_skopeo(tmp_path, monkeypatch, script)
+    code, out, err = command(*arguments("127.0.0.1:1"))
+
+    assert (code, out) == (3, "")
+    assert "503 upstream not found" in err
+    assert (tmp_path / "calls").read_text().split() == ["inspect"] * 3
+
+
+def test_skopeo_gets_no_token_of_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the auth file of the login, and needs nothing else."""
+    monkeypatch.setenv("GITHUB_TOKEN", "secret")
+    fake_skopeo(tmp_path, monkeypatch, f"env > {tmp_path}/seen; echo '{{\"Tags\": []}}'")
+
+    assert Repository(f"127.0.0.1:1/{PATH}").tags() == ()
+    assert "secret" not in (tmp_path / "seen").read_text()
 
 
 @pytest.mark.parametrize("changed", [{"digest": "latest"}, {"class": "ci"}, {"ref": "refs/heads/main"}])

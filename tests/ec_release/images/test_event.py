@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ec_release.images import event, program, registry
+from ec_release import program
+from ec_release.images import event, registry
 from ec_release.images.errors import DeniedError, EventError, NamingError, RefusedError, RegistryError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -101,46 +104,6 @@ def test_tags_are_such(tmp_path: Path) -> None:
 )
 def test_failures_are_told_by_what_to_do(said: str, kind: type[Exception]) -> None:
     """Another try helps where the way or the registry failed, and locks accounts where credentials did."""
-    found = registry.failure(program.ProgramError(said, said=said), "r/a/b")
+    found = registry.failure(program.FailedError(said, said=said), "r/a/b")
     assert type(found) is kind
     assert found.place == "r/a/b"
-
-
-def test_what_nix_and_skopeo_say_is_one_line() -> None:
-    """Without colours and frames; the end, where nobody says error."""
-    log = 'time="2026-11-24T16:15:17Z" level=fatal msg="pinging \\"r\\": EOF"\n'
-    assert program.errors_in(log) == 'pinging "r": EOF'
-    assert program.errors_in("\x1b[31;1merror:\x1b[0m no\n  at x\nerror:\n") == "no"
-    assert program.errors_in("a\nb\nc\nd\n") == "b c d"
-    assert program.errors_in("") == "failed and said nothing"
-
-
-def test_a_program_that_is_not_there_says_so(tmp_path: Path) -> None:
-    """Asked or watched."""
-    for run in (
-        lambda: program.ask(["ec-no-such-program"], env={"PATH": ""}),
-        lambda: program.watch(["ec-no-such-program"], env={"PATH": ""}, cwd=tmp_path, deadline=1),
-    ):
-        with pytest.raises(program.ProgramError, match="cannot be run: No such file"):
-            run()
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process runs; one that only waits to be buried does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
-def test_a_program_that_does_not_end_is_ended(tmp_path: Path) -> None:
-    """After its deadline, with what it started; and that counts as a failure that may pass."""
-    with pytest.raises(program.ProgramError, match="did not end within") as caught:
-        program.watch(
-            ["sh", "-c", "cat /dev/zero > /dev/null"], env={"PATH": "/bin:/usr/bin"}, cwd=tmp_path, deadline=0.1
-        )
-    assert isinstance(registry.failure(caught.value, "x"), RegistryError)
-    started = ["sh", "-c", "cat /dev/zero > /dev/null & echo $! > started; wait"]
-    with pytest.raises(program.ProgramError, match="no answer within"):
-        program.ask(started, env={"PATH": "/bin:/usr/bin"}, cwd=tmp_path, deadline=0.5)
-    assert not is_running(int((tmp_path / "started").read_text()))

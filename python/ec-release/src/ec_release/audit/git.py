@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from ec_closure.decoding import excerpt
-from ec_closure.errors import LimitError, UsageError
+from ec_closure.errors import UsageError
+from ec_release import program
 from ec_release.audit.checking import NotDone
-from ec_release.closure.errors import ProgramError, SourceError
+from ec_release.closure import git_tree
+from ec_release.closure.errors import SourceError
 
 # Not ssh: it knows no strangers.
 _TRANSPORTS = frozenset({"https", "http", "file"})
 _TIMEOUT = 1800
-_MAX_TREE = 256 << 20
-_MAX_FILES = 500_000
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-_MODES = {"100644": 0o644, "100755": 0o755}
-_SYMLINK = "120000"
 _SETTINGS = {
     "core.hooksPath": os.devnull,
     "core.fsmonitor": "false",
@@ -42,16 +38,6 @@ _SETTINGS = {
     "protocol.version": "2",
     "transfer.fsckObjects": "true",
 }
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One file of a commit, by its path in it."""
-
-    mode: str
-    blob: str
-    size: int
-    name: str
 
 
 class PublicRepository:
@@ -103,26 +89,8 @@ class PublicRepository:
         return next((line for line in said if line.startswith("Good")), "signed")
 
     def export(self, commit: str, target: Path) -> None:
-        """Write the files of *commit* to the new directory *target*: blobs as committed, no attribute or filter.
-
-        Raises `SourceError` for submodules and for names that lead elsewhere, `LimitError`.
-        """
-        entries = [
-            _entry(line) for line in self._git("ls-tree", "-r", "-l", "-z", "--full-tree", commit).split(b"\0") if line
-        ]
-        if len(entries) > _MAX_FILES or sum(entry.size for entry in entries) > _MAX_TREE:
-            raise LimitError(f"more than {_MAX_FILES} files or {_MAX_TREE} bytes", place=f"commit {commit}")
-        check_names(entries)
-        target.mkdir()
-        answer = self._git("cat-file", "--batch", stdin="".join(f"{entry.blob}\n" for entry in entries).encode())
-        at = 0
-        for entry in entries:
-            start = answer.index(b"\n", at) + 1
-            try:
-                _write(target / entry.name, entry.mode, answer[start : start + entry.size])
-            except OSError as error:
-                raise SourceError(f"cannot be written: {error.strerror}", place=repr(entry.name)) from error
-            at = start + entry.size + 1
+        """Write the files of *commit* to the new directory *target*. Raises what `git_tree.export` raises."""
+        git_tree.export(self._git, commit, target)
 
     def _resolve(self, name: str) -> str | None:
         try:
@@ -135,23 +103,20 @@ class PublicRepository:
         settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
         where = ["--git-dir", str(self._directory)] if inside else []
         try:
-            done = subprocess.run(
+            answer = program.ask(
                 ["git", *where, *settings, *arguments],
-                input=stdin,
-                capture_output=True,
-                check=False,
-                timeout=_TIMEOUT,
-                cwd=self._home,
                 env=self._environment(),
+                cwd=self._home,
+                stdin=stdin,
+                deadline=_TIMEOUT,
             )
-        except OSError as error:
-            raise ProgramError(f"git cannot be run: {error.strerror}", hint="install git") from error
-        except subprocess.TimeoutExpired as error:
+        except program.TooLateError as error:
             raise NotDone(f"git took longer than {_TIMEOUT} seconds", place=self.source) from error
-        self._said = done.stderr.decode(errors="replace")
-        if done.returncode != 0:
-            raise SourceError(excerpt(" ".join(self._said.split()) or "git found nothing", 300), place=arguments[0])
-        return done.stdout
+        except program.FailedError as error:
+            said = excerpt(" ".join(error.said.split()) or "git found nothing", 300)
+            raise SourceError(said, place=arguments[0]) from error
+        self._said = answer.said
+        return answer.output
 
     def _environment(self) -> dict[str, str]:
         # Nothing of the user's: neither their configuration nor their agent, which would make them no stranger.
@@ -182,31 +147,3 @@ def _address(source: str) -> tuple[str, str]:
     raise UsageError(
         f"{excerpt(source, 100)!r} is neither a directory nor an address", place="--source", hint="https://…, or a path"
     )
-
-
-def _entry(line: bytes) -> Entry:
-    about, name = line.split(b"\t", 1)
-    mode, _, blob, size = about.decode("ascii").split()
-    return Entry(mode, blob, 0 if size == "-" else int(size), os.fsdecode(name))
-
-
-def check_names(entries: list[Entry]) -> None:
-    """Raise `SourceError` unless every file can be written below a directory, and there only."""
-    files = {entry.name for entry in entries}
-    for entry in entries:
-        if entry.mode not in _MODES and entry.mode != _SYMLINK:
-            raise SourceError(f"a submodule, or of the mode {entry.mode}", place=entry.name)
-        parts = entry.name.split("/")
-        if {"", ".", ".."} & set(parts) or parts[0] == ".git":
-            raise SourceError("a name that leads elsewhere", place=repr(entry.name))
-        if any("/".join(parts[:end]) in files for end in range(1, len(parts))):
-            raise SourceError("lies below a name that is a file or a link", place=repr(entry.name))
-
-
-def _write(file: Path, mode: str, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if mode == _SYMLINK:
-        file.symlink_to(os.fsdecode(content))
-        return
-    file.write_bytes(content)
-    file.chmod(_MODES[mode])

@@ -6,7 +6,6 @@ needs what a sandbox needs; Nix builds in such a store in no other way.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -79,9 +78,9 @@ def build(
     # Of a derivation with many outputs those alone that are needed: others may be large, and in no cache.
     inputs = [f"{drv}!{','.join(outputs)}" for drv, outputs in division.inputs.items()]
     if inputs:
-        nix.realise(inputs, (), sys.stderr, with_builders=builder.with_builders)
+        nix.realise(inputs, (), with_builders=builder.with_builders)
     _check_nothing_is_there(location, division.outputs(graph))
-    nix.realise([evaluated.drv_path], _ALONE, sys.stderr, with_builders=builder.with_builders)
+    nix.realise([evaluated.drv_path], _ALONE, with_builders=builder.with_builders)
     return Built(location, evaluated, graph, division)
 
 

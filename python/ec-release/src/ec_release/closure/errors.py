@@ -29,12 +29,6 @@ class EvaluationError(BadInputError):
     code = "closure.evaluation"
 
 
-class ProgramError(LocalError):
-    """Nix or git is missing, or failed where it must not."""
-
-    code = "closure.program"
-
-
 class NotBuiltError(LocalError):
     """The store does not hold what is to be described."""
 

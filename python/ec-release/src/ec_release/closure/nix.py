@@ -1,4 +1,4 @@
-"""Running Nix: the only module of this program that starts it.
+"""Nix, as systems are evaluated, built and described by it.
 
 Evaluation sees no user's caches, registries, settings or search path, does not touch the lock and cannot build
 (pitfalls P23, P30, P31, P34); the store, the daemon and nix.conf are those of the machine, because they are what built
@@ -7,25 +7,24 @@ the system. Nothing reads JSON that Nix prints: seven releases changed it (P1 to
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ec_closure.errors import BadInputError
 from ec_closure.store_path import StorePath
-from ec_release.closure.errors import EvaluationError, ProgramError
+from ec_release import nix_settings, program
+from ec_release.closure.errors import EvaluationError
+from ec_release.nix_settings import FEATURES
+from ec_release.program import ProgramError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ec_release.closure.location import Location
 
-_FEATURES = ("--extra-experimental-features", "nix-command flakes")
 _HERMETIC = (
     "--no-eval-cache",
     "--no-update-lock-file",
@@ -36,11 +35,8 @@ _HERMETIC = (
     *("--option", "allow-import-from-derivation", "false"),
 )
 _DROPPED = ("NIX_PATH", "NIX_CONFIG", "NIX_USER_CONF_FILES")
-_SETTING = re.compile(r"^(?P<name>[a-z0-9-]+) = (?P<value>.*)$", re.MULTILINE)
 _VERSION = re.compile(r"\d+\.\d+\S*")
 _DESCRIBE = r't: builtins.concatStringsSep "\n" [ t.drvPath t.outPath t.system ]'
-_MAX_SAID = 600
-_MAX_LINES = 200
 
 
 @dataclass(frozen=True)
@@ -87,16 +83,7 @@ class Nix:
         version = _VERSION.search(said)
         if version is None:
             raise ProgramError(f"{self._program} --version answers {said.strip()[:80]!r}")
-        # The command moved in 2.20; each release knows at least one of its names.
-        answers = (["show-config"], ["config", "show"])
-        found: dict[str, str] = {}
-        for words in answers:
-            try:
-                found = dict(_SETTING.findall(self._run("nix", [*_FEATURES, *words, *self._options])))
-                break
-            except ProgramError:
-                if words == answers[-1]:
-                    raise
+        found = nix_settings.read(self._program, self._options, self._environment())
         if "sandbox" not in found or "system" not in found:
             raise ProgramError("Nix does not tell its settings", place=self._program)
         return Settings(version[0], found["sandbox"] == "true", found["system"])
@@ -111,7 +98,7 @@ class Nix:
         As nodes do: `path:` and a store path, without git. Raises `EvaluationError`.
         """
         arguments = [
-            *_FEATURES,
+            *FEATURES,
             *self._store,
             "eval",
             "--raw",
@@ -143,70 +130,34 @@ class Nix:
         """Build every output of *drv_path*. Raises `ProgramError`."""
         self._run("nix-store", [*self._store, "--realise", drv_path, *self._options])
 
-    def realise(
-        self, wanted: Sequence[str], options: Sequence[tuple[str, str]], log: TextIO, *, with_builders: bool
-    ) -> None:
-        """Bring about *wanted*: derivations, or some outputs of one (``DRV!out,dev``). What Nix says goes to *log*.
+    def realise(self, wanted: Sequence[str], options: Sequence[tuple[str, str]], *, with_builders: bool) -> None:
+        """Bring about *wanted*: derivations, or some outputs of one (``DRV!out,dev``). What Nix says is passed on.
 
         *with_builders*: also what builders say. Raises `ProgramError`, with the errors that Nix told.
         """
-        name = str(Path(self._program).with_name("nix-store"))
         more = [word for option, value in options for word in ("--option", option, value)]
-        command = [
-            *(name, *self._store, *self._options, *more),
-            *([] if with_builders else ["--no-build-output"]),
-            *("--realise", *wanted),
-        ]
-        try:
-            # nothing of Nix's belongs into our result
-            with subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env=self._environment(),
-                text=True,
-                errors="replace",
-            ) as running:
-                if running.stderr is None:
-                    raise ProgramError("has no standard error", place=name)
-                said: deque[str] = deque(maxlen=_MAX_LINES)
-                for line in running.stderr:
-                    log.write(line)
-                    said.append(line)
-        except OSError as error:
-            raise ProgramError(
-                f"cannot be run: {error.strerror}", place=name, hint="install Nix 2.8 or newer"
-            ) from error
-        if running.returncode != 0:
-            raise ProgramError(_errors("".join(said)), place=name)
+        quiet = [] if with_builders else ["--no-build-output"]
+        command = [self._named("nix-store"), *self._store, *self._options, *more, *quiet, "--realise", *wanted]
+        # The paths that Nix prints are no result of ours.
+        program.watch(command, env=self._environment(), with_output=False)
 
     @property
     def _store(self) -> list[str]:
         root = self._location.root
         return [] if root == Path("/") else ["--store", str(root)]
 
-    def _run(self, program: str, arguments: Sequence[str]) -> str:
-        name = self._program if program == "nix" else str(Path(self._program).with_name(program))
-        try:
-            done = subprocess.run(
-                [name, *arguments],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                env=self._environment(),
-            )
-        except OSError as error:
-            raise ProgramError(
-                f"cannot be run: {error.strerror}", place=name, hint="install Nix 2.8 or newer"
-            ) from error
-        if done.returncode != 0:
-            raise ProgramError(_errors(done.stderr.decode(errors="replace")), place=name)
-        return done.stdout.decode(errors="replace")
+    def _named(self, name: str) -> str:
+        """Return the program *name* of this Nix."""
+        return self._program if name == "nix" else str(Path(self._program).with_name(name))
+
+    def _run(self, name: str, arguments: Sequence[str]) -> str:
+        # Evaluating and building take what they take: the job has an end.
+        answer = program.ask([self._named(name), *arguments], env=self._environment(), deadline=None)
+        return answer.output.decode(errors="replace")
 
     def _environment(self) -> dict[str, str]:
         home = str(self._home)
-        kept = {name: value for name, value in os.environ.items() if name not in _DROPPED}
+        kept = {name: value for name, value in program.environment().items() if name not in _DROPPED}
         return {
             **kept,
             "HOME": home,
@@ -215,14 +166,4 @@ class Nix:
             "XDG_DATA_HOME": f"{home}/data",
             "XDG_STATE_HOME": f"{home}/state",
             "NIX_USER_CONF_FILES": "/dev/null",
-            "LC_ALL": "C.UTF-8",
         }
-
-
-def _errors(log: str) -> str:
-    """Return what Nix called errors, as one line: the rest is progress and traces, whose form changes."""
-    lines = re.sub(r"\x1b\[[0-9;]*m", "", log).splitlines()
-    # Since 2.30 what a builder did wrong stands in a line of its own.
-    errors = [text for line in lines if (text := line.strip()).startswith(("error:", "Reason:")) and text != "error:"]
-    said = "; ".join(line.removeprefix("error:").strip() for line in errors) or " ".join(lines[-3:])
-    return said[:_MAX_SAID] or "it failed and said nothing"

@@ -7,20 +7,19 @@ all the same, because whoever runs this believes to release what they see.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ec_release.closure.errors import DirtyTreeError, ProgramError, SourceError
+from ec_closure.decoding import excerpt
+from ec_release import program
+from ec_release.closure import git_tree
+from ec_release.closure.errors import DirtyTreeError, SourceError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SYMLINK = "120000"
-_SUBMODULE = "160000"
-_EXECUTABLE = "100755"
 _MAX_NAMED = 3
 
 
@@ -92,55 +91,19 @@ def later_commits(directory: Path, commit: str, branch: str) -> frozenset[str] |
 def export(directory: Path, commit: Commit, target: Path) -> None:
     """Write the files of *commit* to the new directory *target*.
 
-    Of a checkout, the blobs as committed; of an export, a plain copy. Raises `SourceError` for submodules, which a
-    flake's source does not include.
+    Of a checkout, the blobs as committed; of an export, a plain copy. Raises what `git_tree.export` raises, and
+    `ProgramError` when git fails.
     """
     if commit.git is None:
         shutil.copytree(directory, target, symlinks=True)
         return
-    target.mkdir()
-    listing = _git(directory, "ls-tree", "-r", "-z", "--full-tree", commit.rev)
-    entries = [entry.split(b"\t", 1) for entry in listing.split(b"\0") if entry]
-    wanted = []
-    for about, name in entries:
-        mode, _, blob = about.decode("ascii").split()
-        if mode == _SUBMODULE:
-            raise SourceError(
-                "a submodule", place=os.fsdecode(name), hint="make it an input of the flake: nodes have no submodules"
-            )
-        wanted.append((mode, blob, name))
-    request = "".join(f"{blob}\n" for _, blob, _ in wanted).encode()
-    answer = _git(directory, "cat-file", "--batch", stdin=request)
-    at = 0
-    for mode, _, name in wanted:
-        header_end = answer.index(b"\n", at)
-        size = int(answer[at:header_end].split()[2])
-        content = answer[header_end + 1 : header_end + 1 + size]
-        at = header_end + size + 2
-        _write(target / os.fsdecode(name), mode, content)
-
-
-def _write(file: Path, mode: str, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if mode == _SYMLINK:
-        file.symlink_to(os.fsdecode(content))
-        return
-    file.write_bytes(content)
-    file.chmod(0o755 if mode == _EXECUTABLE else 0o644)
+    git_tree.export(partial(_git, directory), commit.rev, target)
 
 
 def _git(directory: Path, *arguments: str, stdin: bytes = b"") -> bytes:
+    env = program.environment(GIT_OPTIONAL_LOCKS="0")
     try:
-        done = subprocess.run(
-            ["git", "-C", str(directory), *arguments],
-            input=stdin,
-            capture_output=True,
-            check=False,
-            env={**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except OSError as error:
-        raise ProgramError(f"git cannot be run: {error.strerror}", hint="install git") from error
-    if done.returncode != 0:
-        said = " ".join(done.stderr.decode(errors="replace").split())[:300]
-        raise ProgramError(f"git {arguments[0]} failed: {said}", place=str(directory))
-    return done.stdout
+        return program.ask(["git", "-C", str(directory), *arguments], env=env, stdin=stdin).output
+    except program.FailedError as error:
+        said = excerpt(" ".join(error.said.split()), 300)
+        raise program.ProgramError(f"git {arguments[0]} failed: {said}", place=str(directory)) from error

@@ -7,27 +7,25 @@ times unless the registry refuses: others work on the same registry, and it is n
 from __future__ import annotations
 
 import re
-import subprocess
 from typing import TYPE_CHECKING
 
 import msgspec
 import stamina
 
 from ec_closure import strict_json
-from ec_closure.decoding import excerpt
-from ec_closure.errors import BadInputError, LocalError
+from ec_closure.errors import BadInputError
+from ec_release import program
 from ec_release.container.base import check_digest
 from ec_release.container.errors import BaseError, RegistryError
+from ec_release.images import errors, registry
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _ATTEMPTS = 3
 _WAIT = 1.0
-_DEADLINE = 600.0
 _MAX_TAGS = 64 << 20
 _ABSENT = re.compile(r"manifest unknown|name unknown|not found|404", re.IGNORECASE)
-_REFUSED = re.compile(r"unauthorized|denied|forbidden|invalid (?:username|reference)|\b40[13]\b", re.IGNORECASE)
 _LOOPBACK = re.compile(r"(?:localhost|127\.0\.0\.1)(?::\d+)?/")
 
 
@@ -37,6 +35,10 @@ class _Tags(msgspec.Struct, frozen=True):
 
 class _FailedError(RegistryError):
     """One call failed; another may not."""
+
+
+class _AbsentError(RegistryError):
+    """What was asked for is not there."""
 
 
 class Repository:
@@ -55,10 +57,8 @@ class Repository:
         """Return all tags: none where nothing was pushed yet. Raises `RegistryError`."""
         try:
             said = self._skopeo("list-tags", *self._tls(""), f"docker://{self.name}")
-        except RegistryError as error:
-            if _ABSENT.search(error.message):
-                return ()
-            raise
+        except _AbsentError:
+            return ()
         try:
             return strict_json.decode(said.encode(), _Tags, what=self.name, max_bytes=_MAX_TAGS).tags
         except BadInputError as error:
@@ -70,10 +70,8 @@ class Repository:
             said = self._skopeo(
                 "inspect", "--no-tags", "--format={{.Digest}}", *self._tls(""), f"docker://{self.name}:{tag}"
             )
-        except RegistryError as error:
-            if _ABSENT.search(error.message):
-                return None
-            raise
+        except _AbsentError:
+            return None
         try:
             return check_digest(said.strip())
         except BaseError as error:
@@ -93,20 +91,16 @@ class Repository:
     def _skopeo(self, command: str, *arguments: str) -> str:
         for attempt in stamina.retry_context(on=_FailedError, attempts=_ATTEMPTS, timeout=None, wait_initial=_WAIT):
             with attempt:
-                return self._once(["skopeo", command, *self._options, *arguments])
-        raise AssertionError("retrying ended without a result")
+                said = self._once(["skopeo", command, *self._options, *arguments])
+        return said
 
     def _once(self, argv: list[str]) -> str:
         try:
-            done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_DEADLINE
-            )
-        except FileNotFoundError as error:
-            raise LocalError("there is no skopeo on the PATH", hint="it is part of `nix develop .#ci`") from error
-        except subprocess.TimeoutExpired as error:
-            raise _FailedError(f"no answer within {_DEADLINE:g} seconds", place=self.name) from error
-        if done.returncode == 0:
-            return done.stdout
-        said = excerpt(" ".join(done.stderr.split()[-60:]), 400)
-        final = _ABSENT.search(said) or _REFUSED.search(said)
-        raise (RegistryError if final else _FailedError)(said or "skopeo failed and said nothing", place=self.name)
+            return program.ask(argv, env=program.environment()).output.decode(errors="replace")
+        except program.FailedError as error:
+            meant = registry.failure(error, self.name)
+            kind: type[RegistryError] = _FailedError if isinstance(meant, errors.RegistryError) else RegistryError
+            # Only a registry that answers can say so: a failure that may pass, in whatever words, names nothing absent.
+            if isinstance(meant, errors.RefusedError) and _ABSENT.search(error.message):
+                kind = _AbsentError
+            raise kind(error.message, place=self.name) from error

@@ -6,18 +6,16 @@ follows. Signatures are checked by whoever fetches.
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from ec_closure.errors import BadInputError
 from ec_closure.store_path import StorePath
-from ec_release.images import program
+from ec_release import nix_settings, program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SETTING = re.compile(r"^substituters = (?P<value>.*)$", re.MULTILINE)
 _AT_ONCE = 8
 _DEADLINE = 60.0
 
@@ -26,10 +24,12 @@ class Caches:
     """The local store, and the binary caches *addresses* (None: those of Nix's settings)."""
 
     def __init__(self, nix: str = "nix", options: Sequence[str] = (), addresses: Sequence[str] | None = None) -> None:
-        self._nix = [nix, *program.FEATURES]
+        self._nix = nix
         self._options = list(options)
         self._env = program.environment()
-        self._stores = [None, *(self._configured() if addresses is None else addresses)]
+        if addresses is None:
+            addresses = nix_settings.read(nix, self._options, self._env).get("substituters", "").split()
+        self._stores = [None, *addresses]
 
     def holding(self, outputs: Sequence[tuple[str, ...]]) -> list[bool]:
         """Tell of each output, given by its store paths, whether one store holds all of them.
@@ -46,26 +46,14 @@ class Caches:
     def _has(self, store: str | None, paths: tuple[str, ...]) -> bool:
         where = [] if store is None else ["--store", store]
         try:
-            program.ask([*self._nix, "path-info", *where, *self._options, *paths], env=self._env, deadline=_DEADLINE)
-        except program.ProgramError as error:
-            if not error.said:
-                raise
+            program.ask(
+                [self._nix, *nix_settings.FEATURES, "path-info", *where, *self._options, *paths],
+                env=self._env,
+                deadline=_DEADLINE,
+            )
+        except program.FailedError:
             return False
         return True
-
-    def _configured(self) -> list[str]:
-        """Return the binary caches of Nix's settings; the command moved in 2.20."""
-        answers = (["show-config"], ["config", "show"])
-        for words in answers:
-            try:
-                said = program.ask([*self._nix, *words, *self._options], env=self._env).decode(errors="replace")
-            except program.ProgramError:
-                if words == answers[-1]:
-                    raise
-                continue
-            if found := _SETTING.search(said):
-                return found["value"].split()
-        return []
 
 
 def _is_path(text: str) -> bool:

@@ -15,7 +15,8 @@ import msgspec
 
 from ec_closure.decoding import excerpt, explain
 from ec_closure.errors import LimitError, UsageError
-from ec_release.images import names, program
+from ec_release import nix_settings, program
+from ec_release.images import names
 from ec_release.images.errors import NamingError, OutputError
 
 if TYPE_CHECKING:
@@ -110,10 +111,10 @@ class Flake:
     def this_system(self) -> str:
         """Return the system that Nix builds for here. Raises `ProgramError`, `NamingError`."""
         answer = program.ask(
-            [self.nix, *program.FEATURES, "eval", "--raw", "--impure", "--expr", "builtins.currentSystem"],
+            [self.nix, *nix_settings.FEATURES, "eval", "--raw", "--impure", "--expr", "builtins.currentSystem"],
             env=self._environment,
         )
-        return names.system(answer.decode(errors="replace").strip())
+        return names.system(answer.output.decode(errors="replace").strip())
 
     def outputs(self, category: Category, system: str, at_once: int) -> list[Output]:
         """Return the outputs of one *category* for *system*, by name; none where the flake has no such category.
@@ -186,16 +187,14 @@ class Flake:
   strict = {"true" if strict else "false"};
 in {_QUERY}"""
         argv = [
-            *(self.nix, *program.FEATURES, "eval", "--json", "--no-update-lock-file", *self.options),
+            *(self.nix, *nix_settings.FEATURES, "eval", "--json", "--no-update-lock-file", *self.options),
             # Else packages.SYSTEM.checks would be found before checks: this names a system that nobody has.
             *("--option", "system", "ec-none"),
             *(f".#{category}", "--apply", function),
         ]
         try:
-            answer = program.ask(argv, env=self._environment, cwd=self.top, deadline=3600.0)
-        except program.ProgramError as error:
-            if not error.said:
-                raise
+            answer = program.ask(argv, env=self._environment, cwd=self.top, deadline=3600.0).output
+        except program.FailedError as error:
             raise OutputError(error.message, place=category) from error
         if len(answer) > _MAX_ANSWER:
             raise LimitError(f"Nix answers more than {_MAX_ANSWER >> 20} MiB", place=category)

@@ -18,10 +18,11 @@ import stamina
 import structlog
 
 from ec_closure.errors import EcError, UsageError
+from ec_release import nix_settings, program
 from ec_release.authority import declaration
 from ec_release.container.registry import Repository
 from ec_release.container.tags import is_overtaken
-from ec_release.images import names, program, registry
+from ec_release.images import names, registry
 from ec_release.images.errors import CopyToError, DigestError, RegistryError
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _is_overtaken(repository: str, target: Target) -> bool:
 
 
 def _build(flake: Flake, one: Descriptor, target: Target, insistence: Insistence) -> None:
-    argv = [flake.nix, *program.FEATURES, "build", "--no-link", "--no-update-lock-file", *flake.options]
+    argv = [flake.nix, *nix_settings.FEATURES, "build", "--no-link", "--no-update-lock-file", *flake.options]
     try:
         env = program.environment(target.hide)
         program.watch(
@@ -182,17 +183,15 @@ def _copy(flake: Flake, one: Descriptor, reference: str, target: Target, insiste
     with tempfile.TemporaryDirectory(prefix="ec-release-") as scratch:
         digest_file = Path(scratch) / "digest"
         argv = [
-            *(flake.nix, *program.FEATURES, "run", "--no-update-lock-file", *flake.options, f".{one.run_attr}", "--"),
-            f"docker://{reference}",
+            *(flake.nix, *nix_settings.FEATURES, "run", "--no-update-lock-file", *flake.options),
+            *(f".{one.run_attr}", "--", f"docker://{reference}"),
             *("--dest-authfile", str(target.auth), "--digestfile", str(digest_file)),
         ]
         env = program.environment(target.hide, REGISTRY_AUTH_FILE=str(target.auth))
         structlog.get_logger().info("pushing", image=reference)
         try:
             program.watch(argv, env=env, cwd=flake.top, deadline=insistence.deadline, hide=target.hide)
-        except program.ProgramError as error:
-            if not error.said:
-                raise
+        except program.FailedError as error:
             raise registry.failure(error, reference) from error
         try:
             digest = digest_file.read_text().strip()

@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
-from ec_release.images import program
+from ec_release import program
 from ec_release.images.errors import DeniedError, RefusedError, RegistryError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _REFUSED = re.compile(
 )
 
 
-def failure(error: program.ProgramError, place: str) -> EcError:
+def failure(error: program.FailedError, place: str) -> EcError:
     """Return what *error*, of a program that spoke to a registry, means: whether another try is worth it."""
     said = error.said or error.message
     if _PASSING.search(said):
@@ -55,10 +55,8 @@ def digest(reference: str, auth: Path) -> str:
     """
     argv = ["skopeo", "inspect", "--raw", "--authfile", str(auth), f"docker://{reference}"]
     try:
-        raw = program.ask(argv, env=program.environment(), deadline=120.0)
-    except program.ProgramError as error:
-        if not error.said:
-            raise
+        raw = program.ask(argv, env=program.environment(), deadline=120.0).output
+    except program.FailedError as error:
         raise failure(error, reference) from error
     if not raw or len(raw) > _MAX_MANIFEST:
         raise RefusedError(f"its manifest has {len(raw)} bytes", place=reference)
