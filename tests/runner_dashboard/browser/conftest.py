@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect
+from tests.chromium import PATIENCE, launched
 from tests.runner_dashboard.browser.watched import DESKTOP, Seeded, Watched, signed_in
 
 from runner_dashboard.alarms.watch import Watch
@@ -22,25 +22,16 @@ if TYPE_CHECKING:
 
     from runner_dashboard.identity.roles import Role
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome-stable")
 FLEET = 100
 """Nodes: the fewest of which one was altered."""
-PATIENCE = 30_000
-"""Milliseconds until something that should happen is missing: machines under load are slow."""
-
 expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Give a browser for a module: its loop must not run while tests of other modules use theirs."""
-    if CHROMIUM is None:
-        pytest.skip("there is no chromium on the PATH")
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with launched() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture
