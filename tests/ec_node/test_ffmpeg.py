@@ -9,7 +9,7 @@ from ec_closure import broadcast_input
 from ec_closure.broadcast import Broadcast, HlsTable, VideoTable
 from ec_node.errors import InputError, ProgramError, UnsupportedError
 from ec_node.ffmpeg import command, diagnose
-from ec_node.ffmpeg.command import Program
+from ec_node.ffmpeg.command import Chosen, Program
 from ec_node.ffmpeg.probe import Probed, Stream, check
 from ec_node.ffmpeg.progress import Progress, ProgressReader
 
@@ -50,13 +50,34 @@ def test_what_is_encoded_depends_on_the_input_alone() -> None:
 
 def test_what_is_passed_through_is_copied() -> None:
     """With the one filter that AAC in a transport stream needs."""
-    found = words(msgspec.structs.replace(ONE, passthrough=True, program=3), sound="aac")
+    found = words(msgspec.structs.replace(ONE, passthrough=True, program=3), chosen=Chosen(codec="aac"))
 
-    assert "-map 0:p:3:v:0? -map 0:p:3:a:0?" in found
+    assert "-map 0:p:3:v:0 -map 0:p:3:a:0 " in found
     assert "-c copy -bsf:a aac_adtstoasc" in found
     assert "delay_moov" in found
     assert "libx264" not in found
-    assert "aac_adtstoasc" not in words(msgspec.structs.replace(ONE, passthrough=True), sound="ac3")
+    assert "-tag:v hvc1" in words(msgspec.structs.replace(ONE, passthrough=True), chosen=Chosen(format="hevc"))
+    assert "aac_adtstoasc" not in words(msgspec.structs.replace(ONE, passthrough=True), chosen=Chosen(codec="ac3"))
+
+
+def test_what_an_input_does_not_have_is_not_asked_for() -> None:
+    """Where no optional map fits, ffmpeg chooses by itself: another program than the one that was named."""
+    found = words(msgspec.structs.replace(ONE, program=3), chosen=Chosen(pictures=None, sound=1))
+
+    assert "-map 0:p:3:a:1 -sn" in found
+    assert ":v:" not in found
+    assert "?" not in found
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "udp"])
+def test_what_strangers_send_leads_to_no_file(scheme: str) -> None:
+    """A playlist may name `file:///` where a segment should be."""
+    where = f"{scheme}://192.0.2.7:5000"
+    one = msgspec.structs.replace(ONE, input=where)
+    for found in (words(one).split(), command.probe(Program(), where, stall=2)):
+        allowed = found[found.index("-protocol_whitelist") + 1].split(",")
+        assert scheme in allowed
+        assert not {"file", "pipe", "concat", "subfile", "data"} & {*allowed}
 
 
 def test_files_are_read_as_they_play() -> None:
@@ -65,7 +86,7 @@ def test_files_are_read_as_they_play() -> None:
 
     assert "-stream_loop -1 -re " in words(film)
     assert "-re" not in words(msgspec.structs.replace(film, real_time=False)).split()
-    assert "-frag_duration 2000000" in words(film, pictures=False)
+    assert "-frag_duration 2000000" in words(film, chosen=Chosen(pictures=None))
 
 
 def test_segments_are_whole_numbers_of_frames() -> None:
@@ -145,7 +166,8 @@ def test_any_bytes_are_progress_or_passed_over(data: bytes) -> None:
 )
 def test_what_players_cannot_play_is_refused(codecs: tuple[str, str], *, passthrough: bool, fine: bool) -> None:
     """Before anything is published."""
-    streams = [Stream(codec_type=kind, codec_name=name) for kind, name in zip(("video", "audio"), codecs, strict=True)]
+    made = zip(("video", "audio"), codecs, strict=True)
+    streams = [Stream(codec_type=a, codec_name=b, width=2, height=2, sample_rate="48000") for a, b in made]
     found = Probed(streams=tuple(one for one in streams if one.codec_name))
     one = msgspec.structs.replace(ONE, passthrough=passthrough)
     if fine:
@@ -153,3 +175,22 @@ def test_what_players_cannot_play_is_refused(codecs: tuple[str, str], *, passthr
         return
     with pytest.raises(UnsupportedError):
         check(one, found)
+
+
+def test_what_is_announced_and_does_not_come_is_left_out() -> None:
+    """Else ffmpeg waits for it, and writes nothing."""
+    streams = [
+        Stream(codec_type="video", codec_name="h264", width=640, height=360),
+        Stream(codec_type="audio", codec_name="aac", sample_rate="0"),
+    ]
+    other = Stream(codec_type="audio", codec_name="ac3", sample_rate="48000")
+
+    assert Probed(streams=tuple(streams)).chosen() == Chosen(0, None, "h264")
+    assert Probed(streams=tuple(streams)).silent == ("audio",)
+    assert Probed(streams=(*streams, other)).chosen() == Chosen(0, 1, "h264", "ac3")
+
+
+def test_a_program_that_is_not_there_is_named() -> None:
+    """Rather than another one published."""
+    with pytest.raises(UnsupportedError, match="no program 9"):
+        check(msgspec.structs.replace(ONE, program=9), Probed())

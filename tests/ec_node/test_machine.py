@@ -12,6 +12,7 @@ from ec_node.supervise.machine import (
     Ended,
     Event,
     Limits,
+    Reported,
     Restart,
     State,
     Stop,
@@ -19,7 +20,7 @@ from ec_node.supervise.machine import (
     step,
 )
 
-LIMITS = Limits(start=60, stall=10, grace=5, base=1, cap=60, steady=60, late=3)
+LIMITS = Limits(start=60, stall=10, output=60, grace=5, base=1, cap=60, steady=60, late=3)
 
 
 def after(*events: Event) -> tuple[State, list[Action]]:
@@ -51,6 +52,16 @@ def test_what_makes_no_progress_is_ended_and_then_killed() -> None:
 
     assert (state.phase, state.reason) == ("ending", "stall")
     assert done == [Action.SPAWN, Action.READY, Action.TERMINATE, Action.KILL, Action.KILL]
+
+
+def test_what_says_that_it_works_and_puts_nothing_out_is_ended() -> None:
+    """As ffmpeg does when pictures stop and sound goes on: it waits for the next key frame, and reports the sound."""
+    reports = [event for at in range(2, 62) for event in (Tick(at), Reported(at))]
+
+    state, done = after(Begin(0), Advanced(1), *reports)
+    assert (state.phase, state.deadline, done[2:]) == ("running", 70, [])
+    state, done = after(Begin(0), Advanced(1), *reports, Reported(61.5), Tick(70))
+    assert (state.phase, state.reason) == ("ending", "stall")
 
 
 def test_who_was_held_up_himself_accuses_nobody() -> None:
@@ -98,7 +109,7 @@ def test_a_delay_is_within_its_bounds(attempt: int, chance: float, base: float, 
     assert found <= backoff.delay(attempt + 1, chance, base=base, cap=cap)
 
 
-KINDS = ["advanced", "ended", "finished", "tick", "late", "stop", "restart"]
+KINDS = ["advanced", "reported", "ended", "finished", "tick", "late", "stop", "restart"]
 
 
 @given(st.lists(st.tuples(st.sampled_from(KINDS), st.floats(0, 30), st.floats(0, 1)), max_size=80))
@@ -115,6 +126,8 @@ def test_at_most_one_program_runs_and_nothing_is_forgotten(  # noqa: C901 - one 
         match kind:
             case "advanced":
                 event = Advanced(now)
+            case "reported":
+                event = Reported(now)
             case "ended" | "finished":
                 alive = False
                 event = Ended(now, finished=kind == "finished", chance=chance)

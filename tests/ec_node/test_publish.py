@@ -213,6 +213,16 @@ def test_an_input_that_is_cut_or_silent_is_opened_again(publishing: Any, tuner: 
     assert tuner.asked >= 3
 
 
+def test_a_playlist_of_a_stranger_publishes_no_file_of_ours(publishing: Any, tuner: Tuner, film: Path) -> None:
+    """It may name any address as a segment."""
+    tuner.data = f"#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\nfile://{film}\n#EXT-X-ENDLIST\n".encode()
+    publishing.configure(f"http://127.0.0.1:{tuner.server_port}/live.m3u8")
+
+    code, _ = publishing.fail()
+
+    assert (3, 1) == (code, tuner.asked)
+
+
 class Refused:
     """What cannot begin: how the files differ, the exit code, and a part of the one line."""
 

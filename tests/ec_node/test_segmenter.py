@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ec_node.errors import MediaError
 from ec_node.media.boxes import BoxReader, children
+from ec_node.media.fragment import hevc_profile
 from ec_node.media.segmenter import Head, Segment, Segmenter
 
 if TYPE_CHECKING:
@@ -53,6 +54,20 @@ def test_with_keys_known_a_segment_does_not_wait_for_the_next(fragmented: bytes)
     assert [sum(isinstance(one, Segment) for one in each.feed(two)) for each in (patient, eager)] == [0, 1]
 
 
+def test_sound_alone_belongs_to_the_segment_before(fragmented: bytes) -> None:
+    """What is passed through is cut each second, also where only sound has come; a film's may be longer."""
+    boxes = list(BoxReader().feed(fragmented))
+    head, first, more = b"".join(one.data for one in boxes[:2]), boxes[2:4], boxes[4:6]
+    about = next(one for one in children(first[0].content) if one.kind == b"traf" and one.data[20:24] == b"\0\0\0\2")
+    alone = struct.pack(">I4s", 8 + len(about.data), b"moof") + about.data + struct.pack(">I4s", 8, b"mdat")
+    whole = [b"".join(one.data for one in pair) for pair in (first, more)]
+
+    _, segments = cut(head + alone + whole[0] + alone + whole[1] + alone, Segmenter(Fraction(1), 2))
+
+    assert [(one.duration, one.key) for one in segments] == [(1, True), (1, True)]
+    assert [len(one.data) for one in segments] == [len(whole[0]) + 2 * len(alone), len(whole[1]) + len(alone)]
+
+
 def test_a_clock_that_jumps_is_an_error(fragmented: bytes) -> None:
     """The target duration is a promise; the run ends, and the next begins with a discontinuity."""
     with pytest.raises(MediaError, match="clock has jumped"):
@@ -85,6 +100,15 @@ def test_a_damaged_stream_gives_segments_or_an_error_of_ours(fragmented: bytes, 
         damaged[data.draw(st.integers(0, 2400))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(MediaError):
         assert cut(bytes(damaged), Segmenter(Fraction(2), 2))
+
+
+@pytest.mark.parametrize(
+    ("configuration", "written"),
+    [("010160000000b000000000005d", "1.6.L93.B0"), ("0122200000009000000000007b", "2.4.H123.90")],
+)
+def test_what_hevc_needs_of_a_player_is_told_as_the_standard_writes_it(configuration: str, written: str) -> None:
+    """Browsers play no `hvc1` that says nothing more."""
+    assert written == hevc_profile(bytes.fromhex(configuration))
 
 
 @given(st.binary(max_size=200))

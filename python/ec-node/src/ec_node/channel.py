@@ -81,7 +81,9 @@ class Channel:
         where = command.address(source, host)
         if self._probed is None:
             self._probed = await probe(self._program, broadcast, source, where)
-        pictures, sound = self._probed.first("video") is not None, self._probed.first("audio")
+            for kind in self._probed.silent:
+                log.warning("announced, but nothing of it comes: it is left out", kind=kind)
+        chosen = self._probed.chosen()
         run = await process.start(
             lambda progress: command.encode(
                 self._program,
@@ -89,8 +91,7 @@ class Channel:
                 source,
                 where,
                 progress=progress,
-                pictures=pictures,
-                sound=sound.codec_name if sound else "",
+                chosen=chosen,
             )
         )
         self._metrics.count("runs")
@@ -111,6 +112,9 @@ class Channel:
 
     def failed(self, error: EcError, *, again_in: float) -> None:
         """Take note that a run failed."""
+        if self._newest is None or self._clock.monotonic() - self._newest >= self.broadcast.stall:
+            # By now it may hold something else. After a short cut, to look again would make the gap longer.
+            self._probed = None
         self._metrics.count("failures", cause=error.code)
         self._metrics.gauge("up", 0)
         log.warning("the input is opened again", reason=str(error), hint=error.hint, seconds=round(again_in, 1))
@@ -123,7 +127,9 @@ class Channel:
                     publisher.begin(one)
                 continue
             time = run.time_of(one, self._clock.wall())
-            self._peak = max(self._peak, round(len(one.data) * 8 / max(one.duration, Fraction(1, 100))))
+            if 2 * one.duration >= self.broadcast.hls.segment:
+                # A shorter one, as where a run ends, says little about how fast a line must be.
+                self._peak = max(self._peak, round(len(one.data) * 8 / one.duration))
             self._metrics.count("segments")
             self._metrics.count("media_bytes", len(one.data))
             for publisher in self._publishers:

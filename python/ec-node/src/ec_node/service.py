@@ -190,7 +190,7 @@ class Service:
         self._broadcast = new
         self._channel.replace(new)
         if self.supervisor is not None:
-            self.supervisor.set_stall(new.stall)
+            self.supervisor.set_limits(self._limits())
             self.supervisor.restart()
         log.info("the broadcast goes on with other settings")
 
@@ -228,6 +228,7 @@ class Service:
         return Limits(
             start=max(table.start, self._broadcast.stall),
             stall=self._broadcast.stall,
+            output=self._broadcast.stall + 2 * target_duration(self._broadcast),
             grace=table.grace,
             base=table.backoff,
             cap=table.backoff_cap,

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
 TUNER_PORT = 5004
 _TONE = "sine=frequency=440:sample_rate=48000:beep_factor=4"
-_PROTOCOLS = "file,pipe,udp,rtp,tcp,tls,http,https,crypto"
+_PROTOCOLS = {"http": "http,https,tcp,tls,crypto", "udp": "udp", "file": "file,crypto"}
+"""What an input may lead to. A playlist that a stranger serves must not name files of this machine."""
 _MICROSECONDS = 1_000_000
 _UDP_BUFFER = 4 << 20
 _OVERFLOW = "fifo_size=100000&overrun_nonfatal=1"
+_INTERLEAVE = 2 * _MICROSECONDS
+"""How far pictures may be ahead of sound before they are written without it: sound may stop, and pictures go on."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,22 @@ class Program:
 
     ffmpeg: str = "ffmpeg"
     ffprobe: str = "ffprobe"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which *pictures* and which *sound* are published: their place among their kind, None for none.
+
+    *format* is the codec of the pictures, *codec* that of the sound.
+    """
+
+    pictures: int | None = 0
+    sound: int | None = 0
+    format: str = ""
+    codec: str = ""
+
+
+EVERYTHING = Chosen()
 
 
 def address(source: Input, tuner_host: str | None = None) -> str:
@@ -48,12 +67,13 @@ def address(source: Input, tuner_host: str | None = None) -> str:
             return f"testsrc2=size={source.width}x{source.height}:rate="
 
 
-def probe(program: Program, where: str, *, stall: int) -> list[str]:
-    """Return the command that says as JSON what is at the address *where*."""
+def probe(program: Program, where: str, *, stall: int, number: int | None = None) -> list[str]:
+    """Return the command that says as JSON what is at the address *where*, of its program *number* alone."""
     return [
         program.ffprobe,
         *("-hide_banner", "-loglevel", "error", "-print_format", "json"),
         *("-show_entries", "stream=index,codec_type,codec_name,width,height,avg_frame_rate,sample_rate,channels"),
+        *(["-select_streams", f"p:{number}"] if number is not None else []),
         *_reading(where, stall),
         where,
     ]
@@ -66,28 +86,26 @@ def encode(
     where: str,
     *,
     progress: int,
-    pictures: bool = True,
-    sound: str = "",
+    chosen: Chosen = EVERYTHING,
 ) -> list[str]:
-    """Return the command that writes *broadcast* to standard output, and its progress to the descriptor *progress*.
-
-    *pictures* says whether the input has any, *sound* what its codec is.
-    """
+    """Return the command that writes *broadcast* to standard output, and its progress to the descriptor *progress*."""
     return [
         program.ffmpeg,
         *("-hide_banner", "-nostdin", "-nostats", "-loglevel", "warning"),
         *("-progress", f"pipe:{progress}", "-stats_period", "0.5"),
         *_inputs(broadcast, source, where),
-        *_maps(broadcast, source),
-        *(_copied(sound) if broadcast.passthrough else _encoded(broadcast)),
+        *_maps(broadcast, source, chosen),
+        *(_copied(chosen) if broadcast.passthrough else _encoded(broadcast)),
         *("-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact", "-max_muxing_queue_size", "4096"),
-        *_container(broadcast, pictures=pictures),
+        *("-max_interleave_delta", str(_INTERLEAVE)),
+        *_container(broadcast, pictures=chosen.pictures is not None),
         "pipe:1",
     ]
 
 
 def _reading(where: str, stall: int) -> list[str]:
-    words = ["-protocol_whitelist", _PROTOCOLS]
+    kind = where.partition(":")[0]
+    words = ["-protocol_whitelist", _PROTOCOLS["http" if kind == "https" else kind]]
     if where.startswith(("http:", "https:")):
         words += ["-rw_timeout", str(stall * _MICROSECONDS), "-user_agent", "ec-node"]
     return words
@@ -104,16 +122,21 @@ def _inputs(broadcast: Broadcast, source: Input, where: str) -> list[str]:
     return [*again, *pace, *tolerant, "-threads", "1", *_reading(where, broadcast.stall), "-i", where]
 
 
-def _maps(broadcast: Broadcast, source: Input) -> list[str]:
+def _maps(broadcast: Broadcast, source: Input, chosen: Chosen) -> list[str]:
     if isinstance(source, Pattern):
         return ["-map", "0:v:0", "-map", "1:a:0"]
     of = f"0:p:{broadcast.program}" if broadcast.program is not None else "0"
-    return ["-map", f"{of}:v:0?", "-map", f"{of}:a:0?", "-sn", "-dn"]
+    kinds = (("v", chosen.pictures), ("a", chosen.sound))
+    # None of them is optional: where no map fits, ffmpeg chooses by itself, also from another program.
+    maps = [word for kind, place in kinds if place is not None for word in ("-map", f"{of}:{kind}:{place}")]
+    return [*maps, "-sn", "-dn"]
 
 
-def _copied(sound: str) -> list[str]:
+def _copied(chosen: Chosen) -> list[str]:
+    # Apple's players take HEVC by this name alone.
+    tag = ["-tag:v", "hvc1"] if chosen.format == "hevc" else []
     # A transport stream says with every frame of sound what MP4 says once.
-    return ["-c", "copy", *(["-bsf:a", "aac_adtstoasc"] if sound == "aac" else [])]
+    return ["-c", "copy", *tag, *(["-bsf:a", "aac_adtstoasc"] if chosen.codec == "aac" else [])]
 
 
 def _encoded(broadcast: Broadcast) -> list[str]:

@@ -10,6 +10,7 @@ from ec_closure.broadcast_input import Pattern
 from ec_closure.decoding import excerpt
 from ec_node.errors import InputError, ProgramError, UnsupportedError
 from ec_node.ffmpeg import command, diagnose, process
+from ec_node.ffmpeg.command import Chosen
 
 if TYPE_CHECKING:
     from ec_closure.broadcast import Broadcast
@@ -33,6 +34,13 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     sample_rate: str = ""
     channels: int = 0
 
+    @property
+    def empty(self) -> bool:
+        """Whether it is announced, and nothing of it has come: it has no size, or no sample rate."""
+        return (self.codec_type == "video" and not (self.width and self.height)) or (
+            self.codec_type == "audio" and self.sample_rate in ("", "0")
+        )
+
 
 class Probed(msgspec.Struct, frozen=True, kw_only=True):
     """What an input holds."""
@@ -40,12 +48,38 @@ class Probed(msgspec.Struct, frozen=True, kw_only=True):
     streams: tuple[Stream, ...] = ()
 
     def first(self, kind: str) -> Stream | None:
-        """Return the first stream of a *kind*: `video` or `audio`."""
-        return next((one for one in self.streams if one.codec_type == kind), None)
+        """Return the first stream of a *kind*, `video` or `audio`, of which something has come."""
+        place = self.place(kind)
+        return None if place is None else self._of(kind)[place]
+
+    def place(self, kind: str) -> int | None:
+        """Return where that stream is among those of its kind, None when there is none."""
+        return next((at for at, one in enumerate(self._of(kind)) if not one.empty), None)
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """The kinds that are announced, while nothing of them has come."""
+        return tuple(kind for kind in PASSED if self._of(kind) and self.place(kind) is None)
+
+    def chosen(self) -> Chosen:
+        """Return what of it is published."""
+        pictures, sound = self.first("video"), self.first("audio")
+        return Chosen(
+            self.place("video"),
+            self.place("audio"),
+            pictures.codec_name if pictures else "",
+            sound.codec_name if sound else "",
+        )
+
+    def _of(self, kind: str) -> list[Stream]:
+        return [one for one in self.streams if one.codec_type == kind]
 
 
 PATTERN = Probed(
-    streams=(Stream(codec_type="video", codec_name="rawvideo"), Stream(codec_type="audio", codec_name="pcm"))
+    streams=(
+        Stream(codec_type="video", codec_name="rawvideo", width=1280, height=720),
+        Stream(codec_type="audio", codec_name="pcm", sample_rate="48000"),
+    )
 )
 
 
@@ -60,7 +94,9 @@ async def probe(program: Program, broadcast: Broadcast, source: Input, where: st
     seconds = max(_PATIENCE, 2 * broadcast.stall)
     try:
         code, out, words = await process.output(
-            command.probe(program, where, stall=broadcast.stall), seconds=seconds, limit=_MAX_OUTPUT
+            command.probe(program, where, stall=broadcast.stall, number=broadcast.program),
+            seconds=seconds,
+            limit=_MAX_OUTPUT,
         )
     except TimeoutError:
         raise InputError(f"nothing came within {seconds} seconds", place=broadcast.input) from None
@@ -80,6 +116,12 @@ def check(broadcast: Broadcast, found: Probed) -> None:
     """Check that what was *found* can be published. Raises `UnsupportedError`."""
     kinds = {kind: found.first(kind) for kind in PASSED}
     if not any(kinds.values()):
+        if broadcast.program is not None and not found.streams:
+            raise UnsupportedError(
+                f"the input has no program {broadcast.program}",
+                place=broadcast.input,
+                hint="remove program, and the first pictures and the first sound are published",
+            )
         raise UnsupportedError("the input has neither pictures nor sound", place=broadcast.input)
     if not broadcast.passthrough:
         return

@@ -66,7 +66,10 @@ def leading(found: tuple[Track, ...]) -> Track:
 
 
 def read(moof: bytes, track: Track) -> Fragment:
-    """Return what the content of a `moof` says about *track*. Raises `MediaError`, also when it says nothing."""
+    """Return what the content of a `moof` says about *track*, no time at all where it says nothing.
+
+    Raises `MediaError`.
+    """
     duration, key, seen = 0, False, False
     try:
         for box in children(moof):
@@ -85,8 +88,6 @@ def read(moof: bytes, track: Track) -> Fragment:
                 duration += length
     except (struct.error, IndexError) as error:
         raise MediaError(f"a fragment is cut off: {error}") from error
-    if not seen:
-        raise MediaError("a fragment has nothing of the leading track")
     return Fragment(Fraction(duration, track.timescale), key)
 
 
@@ -116,10 +117,20 @@ def _track(trak: bytes, defaults: dict[int, tuple[int, int]]) -> Track:
         width, height = struct.unpack_from(">HH", entry.content, 24)
         if entry.kind in (b"avc1", b"avc3"):
             codec += "." + child(entry.content[_VISUAL:], b"avcC")[1:4].hex()
+        elif entry.kind in (b"hvc1", b"hev1"):
+            codec += "." + hevc_profile(child(entry.content[_VISUAL:], b"hvcC"))
     elif kind == "soun" and entry.kind == b"mp4a":
         codec = _mp4a(child(entry.content[_AUDIO:], b"esds"))
     duration, flags = defaults.get(number, (0, 0))
     return Track(number, kind, timescale, codec, width, height, duration, flags)
+
+
+def hevc_profile(configuration: bytes) -> str:
+    """Return profile, compatibility, tier, level and constraints as ISO/IEC 14496-15, annex E.3 writes them."""
+    _, profile, compatible, constraints, level = struct.unpack_from(">BBI6sB", configuration)
+    space, tier = ("", "A", "B", "C")[profile >> 6], "H" if profile & 0x20 else "L"
+    words = [f"{space}{profile & 0x1F}", f"{int(f'{compatible:032b}'[::-1], 2):X}", f"{tier}{level}"]
+    return ".".join([*words, *(f"{one:X}" for one in constraints.rstrip(b"\0"))])
 
 
 def _mp4a(esds: bytes) -> str:

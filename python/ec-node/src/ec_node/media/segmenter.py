@@ -80,8 +80,8 @@ class Segmenter:
             yield from self._take(box)
 
     def finish(self) -> Iterator[Segment]:
-        """Yield the last segment. What is incomplete is dropped."""
-        if self._parts:
+        """Yield the last segment. What is incomplete, or lasts no time, is dropped."""
+        if self._duration:
             yield self._cut()
 
     def _take(self, box: Box) -> Iterator[Head | Segment]:
@@ -113,7 +113,7 @@ class Segmenter:
         whole = about.key and self._duration >= self._target - _SLACK
         if self._parts and (whole or self._duration + about.duration >= self._limit):
             yield self._cut()
-        if not self._parts:
+        if not self._duration:
             self._key = about.key
         self._parts.append(data)
         self._size += len(data)

@@ -35,12 +35,14 @@ class Action(Enum):
 class Limits:
     """Seconds: for the first output, without progress, between asking and killing, and of back-off.
 
-    A run of *steady* seconds makes earlier failures forgotten. A tick that comes *late* seconds too late says that this
-    process itself was held up, and nothing about the program.
+    What a program reports counts as progress until *output* seconds after its last output. A run of *steady* seconds
+    makes earlier failures forgotten. A tick that comes *late* seconds too late says that this process itself was held
+    up, and nothing about the program.
     """
 
     start: float = 60
     stall: float = 10
+    output: float = 60
     grace: float = 5
     base: float = 1
     cap: float = 60
@@ -50,12 +52,13 @@ class Limits:
 
 @dataclass(frozen=True)
 class State:
-    """Where things stand. *deadline* is when `Tick` is due, None for never."""
+    """Where things stand. *deadline* is when `Tick` is due, None for never; *output* when there was any last."""
 
     phase: Phase = "new"
     deadline: float | None = None
     attempts: int = 0
     since: float = 0
+    output: float = 0
     ready: bool = False
     reason: Reason | None = None
     given_up: bool = False
@@ -71,7 +74,14 @@ class Begin:
 
 @dataclass(frozen=True)
 class Advanced:
-    """The program has made progress."""
+    """The program has put something out."""
+
+    now: float
+
+
+@dataclass(frozen=True)
+class Reported:
+    """The program says that it works. That it can be used is shown by what it puts out alone."""
 
     now: float
 
@@ -106,7 +116,7 @@ class Restart:
     now: float
 
 
-Event = Begin | Advanced | Ended | Tick | Stop | Restart
+Event = Begin | Advanced | Reported | Ended | Tick | Stop | Restart
 Step = tuple[State, tuple[Action, ...]]
 
 
@@ -117,6 +127,8 @@ def step(state: State, event: Event, limits: Limits) -> Step:
             return _start(state, now, limits)
         case Advanced(now) if state.phase in ("starting", "running"):
             return _advanced(state, now, limits)
+        case Reported(now) if state.phase == "running" and now - state.output < limits.output:
+            return replace(state, deadline=now + limits.stall), ()
         case Ended() if state.phase in ("starting", "running", "ending"):
             return _ended(state, event, limits)
         case Tick(now) if state.deadline is not None and now >= state.deadline:
@@ -138,7 +150,7 @@ def _advanced(state: State, now: float, limits: Limits) -> Step:
     attempts = 0 if now - since >= limits.steady else state.attempts
     deadline = now + limits.stall
     return replace(
-        state, phase="running", deadline=deadline, since=since, attempts=attempts, ready=True, reason=None
+        state, phase="running", deadline=deadline, since=since, output=now, attempts=attempts, ready=True, reason=None
     ), actions
 
 
@@ -161,7 +173,7 @@ def _due(state: State, now: float, limits: Limits) -> Step:
         return replace(state, deadline=now + limits.grace), (Action.KILL,)
     if state.deadline is not None and now - state.deadline > limits.late:
         patience = limits.start if state.phase == "starting" else limits.stall
-        return replace(state, deadline=now + patience, held_up=state.held_up + 1), ()
+        return replace(state, deadline=now + patience, output=now, held_up=state.held_up + 1), ()
     return _end(state, "stall", now, limits)
 
 

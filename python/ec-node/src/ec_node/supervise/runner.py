@@ -12,7 +12,20 @@ import structlog
 from ec_closure.errors import EcError
 from ec_node.errors import InputError
 from ec_node.ffmpeg import diagnose
-from ec_node.supervise.machine import Action, Advanced, Begin, Ended, Event, Limits, Restart, State, Stop, Tick, step
+from ec_node.supervise.machine import (
+    Action,
+    Advanced,
+    Begin,
+    Ended,
+    Event,
+    Limits,
+    Reported,
+    Restart,
+    State,
+    Stop,
+    Tick,
+    step,
+)
 
 if TYPE_CHECKING:
     from ec_node.clock import Clock
@@ -74,15 +87,9 @@ class Supervisor:
         """Begin anew, with what has changed."""
         self._events.put_nowait(Restart(self._clock.monotonic()))
 
-    def set_stall(self, seconds: float) -> None:
-        """Allow *seconds* without progress from the next step on."""
-        self._limits = Limits(
-            start=self._limits.start,
-            stall=seconds,
-            grace=self._limits.grace,
-            base=self._limits.base,
-            cap=self._limits.cap,
-        )
+    def set_limits(self, limits: Limits) -> None:
+        """Go by other limits from the next step on."""
+        self._limits = limits
 
     async def run(self) -> None:
         """Work until it is over."""
@@ -167,8 +174,12 @@ class Supervisor:
         self._events.put_nowait(Ended(self._clock.monotonic(), finished, self._clock.chance()))
 
     def advanced(self) -> None:
-        """Take note of progress."""
+        """Take note of output."""
         self._events.put_nowait(Advanced(self._clock.monotonic()))
+
+    def reported(self) -> None:
+        """Take note of what a program says about its progress."""
+        self._events.put_nowait(Reported(self._clock.monotonic()))
 
 
 class _Watched:
@@ -186,9 +197,7 @@ class _Watched:
         # The first report comes before anything was read; only what changes is progress.
         if report.time is not None and report.time > 0 and report.time != self._time:
             self._time = report.time
-            # That an input can be published is shown by what was published, not by what was read.
-            if self._supervisor.state.phase == "running":
-                self._supervisor.advanced()
+            self._supervisor.reported()
         self._listener.progress(report)
 
     def end(self) -> None:
