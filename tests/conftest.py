@@ -24,12 +24,20 @@ if TYPE_CHECKING:
 settings.register_profile("project", deadline=None, max_examples=100)
 settings.load_profile("project")
 
+_LONG = 100
 NIX_CONFIG = """
 experimental-features = nix-command flakes ca-derivations impure-derivations
 build-users-group =
 sandbox = false
 substituters =
 """
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a large value by its beginning and size: names of tests go from process to process, and into every log."""
+    if isinstance(val, str | bytes) and len(val) > _LONG:
+        return f"{ascii(val[:_LONG]).removeprefix('b')[1:-1]}...{len(val)}"
+    return None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
