@@ -67,19 +67,26 @@ def test_wrong_answer_stands_out() -> None:
     assert "| `nix store verify` | caught 1, missed 1, n/a 0 | silent 0, false alarm 0, n/a 0 |" in text
 
 
-@pytest.mark.nix
-@pytest.mark.root
-def test_attack_that_cannot_be_carried_out_ends_no_measurement(tmp_path: Path) -> None:
-    """It is a wrong answer, with its reason, and the others are measured all the same."""
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> table.Measured:
+    """Measure an attack that cannot be carried out, the untouched node and another attack, in this order."""
 
     def fail(_node: Node) -> None:
         raise DemoError("no such path")
 
-    attacks = (replace(BY_NAME["untouched"], apply=fail), BY_NAME["edited-row"])
-    failed, other = table.measure(tmp_path, attacks, Silent()).told
+    attacks = (replace(BY_NAME["untouched"], apply=fail), BY_NAME["untouched"], BY_NAME["edited-row"])
+    return table.measure(tmp_path_factory.mktemp("measured"), attacks, Silent())
 
+
+@pytest.mark.nix
+@pytest.mark.root
+def test_attack_that_cannot_be_carried_out_ends_no_measurement(measured: table.Measured) -> None:
+    """It is a wrong answer, with its reason, and the others are measured all the same."""
+    failed, *others = measured.told
+
+    assert [failed] == measured.wrong
     assert ("cannot be carried out: no such path",) == failed.complaints
-    assert () == other.complaints
+    assert [(), ()] == [other.complaints for other in others]
 
 
 def test_bars_in_a_story_do_not_break_the_table() -> None:
@@ -91,13 +98,11 @@ def test_bars_in_a_story_do_not_break_the_table() -> None:
 
 @pytest.mark.nix
 @pytest.mark.root
-def test_measurement_asks_every_tool(tmp_path: Path) -> None:
+def test_measurement_asks_every_tool(measured: table.Measured) -> None:
     """The untouched node and one attack: five answers each, and nothing wrong."""
-    attacks = (BY_NAME["untouched"], BY_NAME["edited-row"])
-    measured = table.measure(tmp_path, attacks, Silent())
+    _, *others = measured.told
 
-    assert [] == measured.wrong
-    assert [5, 5] == [len(one.outcomes) + 1 for one in measured.told]
+    assert [5, 5] == [len(one.outcomes) + 1 for one in others]
     assert "| `edited-row` |" in table.render(measured)
 
 

@@ -114,7 +114,6 @@ def environment(home: Path, nix_conf: str) -> dict[str, str]:
         "NIX_CONF_DIR": str(home / "etc"),
         "NIX_USER_CONF_FILES": "/dev/null",
         "LC_ALL": "C.UTF-8",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 
