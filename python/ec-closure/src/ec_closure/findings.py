@@ -10,9 +10,10 @@ occurrence: the title, the severity unless policy says otherwise, and what to do
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Literal
+
+from ec_closure import catalogue
 
 Severity = Literal["fail", "warn", "info"]
 
@@ -141,13 +142,7 @@ reported only.
 
 def render() -> str:
     """Return the catalogue as Markdown, grouped by area."""
-    parts = [_HEAD]
-    for area, kinds in groupby(_KINDS, key=lambda kind: kind.code[:3]):
-        parts.append(f"\n## {area}xx: {AREAS[area]}\n")
-        parts.extend(
-            f"\n### {kind.code}: {kind.title}\n\nDefault severity: **{kind.severity}**. {kind.hint}\n" for kind in kinds
-        )
-    return "".join(parts)
+    return catalogue.render(_HEAD, _KINDS, AREAS, severity="Default severity")
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ RA9xx what cannot be told. A code keeps its meaning for ever; a new meaning take
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Literal
+
+from ec_closure import catalogue
 
 Severity = Literal["fail", "info"]
 
@@ -97,13 +98,7 @@ meaning for ever; a new meaning takes a new number. **fail** makes the gate fail
 
 def render() -> str:
     """Return the catalogue as Markdown, grouped by area."""
-    parts = [_HEAD]
-    for area, kinds in groupby(_KINDS, key=lambda kind: kind.code[:3]):
-        parts.append(f"\n## {area}xx: {AREAS[area]}\n")
-        parts.extend(
-            f"\n### {kind.code}: {kind.title}\n\nSeverity: **{kind.severity}**. {kind.hint}\n" for kind in kinds
-        )
-    return "".join(parts)
+    return catalogue.render(_HEAD, _KINDS, AREAS, severity="Severity")
 
 
 if __name__ == "__main__":
