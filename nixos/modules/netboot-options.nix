@@ -3,9 +3,8 @@
 let
   inherit (lib) mkOption types;
   toml = pkgs.formats.toml { };
+  trust = import ./trust.nix { inherit lib; };
 
-  address = types.strMatching "https?://[^[:space:]@?#]+/";
-  secret = types.nullOr (types.strMatching "/.+");
   ip = types.strMatching "[0-9a-fA-F.:]+";
 in
 {
@@ -30,26 +29,6 @@ in
     };
 
     release = {
-      root = mkOption {
-        type = types.nullOr types.path;
-        default = null;
-        example = lib.literalExpression "./root.json";
-        description = ''
-          The pinned TUF root. Every image that is served follows from it; without it, only a local archive can be staged.
-        '';
-      };
-      metadataBase = mkOption {
-        type = types.nullOr address;
-        default = null;
-        example = "https://forge.example.org/every-channel/runner/releases/download/trust/";
-        description = "Where `timestamp.json` and the other signed metadata are. Ends with a slash, holds no password.";
-      };
-      targetBase = mkOption {
-        type = types.nullOr address;
-        default = null;
-        example = "https://forge.example.org/every-channel/runner/releases/download/";
-        description = "Where releases are: this, the tag, a slash, the asset.";
-      };
       tag = mkOption {
         type = types.nullOr (types.strMatching "[A-Za-z0-9][A-Za-z0-9._+~-]{0,199}");
         default = null;
@@ -58,12 +37,6 @@ in
           Serve this release instead of the newest, also an older one. Releases that signed metadata withdraw are not served,
           whatever stands here.
         '';
-      };
-      tokenFile = mkOption {
-        type = secret;
-        default = null;
-        example = "/run/keys/release-token";
-        description = "A file outside the store that holds an access token alone, for releases that are not public.";
       };
       tarball = mkOption {
         type = types.nullOr types.path;
@@ -86,7 +59,10 @@ in
         example = "*-*-* 04:00:00";
         description = "When a newer release is looked for (systemd.time(7)); null: only at boot and by hand.";
       };
-    };
+    }
+    // trust.options ''
+      The pinned TUF root. Every image that is served follows from it; without it, only a local archive can be staged.
+    '';
 
     listenIP = mkOption {
       type = ip;
@@ -129,7 +105,7 @@ in
     };
 
     chainTokenFile = mkOption {
-      type = secret;
+      type = types.nullOr (types.strMatching "/.+");
       default = null;
       example = "/run/keys/netboot-chain-token";
       description = ''

@@ -8,6 +8,7 @@
 }:
 let
   cfg = config.services.every-channel.netboot;
+  trust = import ./trust.nix { inherit lib; };
   noSecret = import ./no-secret.nix { inherit lib; };
   state = "/var/lib/ec-netboot";
   user = "ec-netboot";
@@ -29,10 +30,6 @@ in
   config = lib.mkIf cfg.enable {
     assertions = [
       {
-        assertion = (cfg.release.metadataBase == null) == (cfg.release.targetBase == null);
-        message = "services.every-channel.netboot.release: metadataBase and targetBase go together.";
-      }
-      {
         assertion = (cfg.release.tarball == null) == (cfg.release.sha256 == null);
         message = "services.every-channel.netboot.release: tarball and sha256 go together: a local archive is believed by its digest alone.";
       }
@@ -48,9 +45,9 @@ in
         assertion = cfg.proxyDhcp.enable -> cfg.proxyDhcp.subnet != null;
         message = "services.every-channel.netboot.proxyDhcp.subnet: say which network is answered.";
       }
-      (noSecret "services.every-channel.netboot.release.tokenFile" cfg.release.tokenFile)
       (noSecret "services.every-channel.netboot.chainTokenFile" cfg.chainTokenFile)
-    ];
+    ]
+    ++ trust.assertions "services.every-channel.netboot.release" cfg.release;
 
     services.every-channel.netboot.settings = lib.mkMerge [
       {
@@ -62,14 +59,7 @@ in
         };
         script.kernel_parameters = cfg.kernelParameters;
       }
-      (lib.mkIf (cfg.release.root != null) { trust.root = "${cfg.release.root}"; })
-      (lib.mkIf (cfg.release.metadataBase != null) {
-        trust.metadata_base = cfg.release.metadataBase;
-        trust.target_base = cfg.release.targetBase;
-      })
-      (lib.mkIf (cfg.release.tokenFile != null) {
-        trust.token_file = "/run/credentials/ec-netboot-stage.service/release-token";
-      })
+      (trust.settings "ec-netboot-stage" cfg.release)
       (lib.mkIf (cfg.release.tag != null) { release.tag = cfg.release.tag; })
       (lib.mkIf (cfg.release.tarball != null) {
         release.tarball = "${cfg.release.tarball}";

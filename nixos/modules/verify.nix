@@ -16,9 +16,7 @@ let
   }
   // (config.services.every-channel.runner or { });
   toml = pkgs.formats.toml { };
-  noSecret = import ./no-secret.nix { inherit lib; };
-
-  address = types.strMatching "https?://[^[:space:]@?#]+/";
+  trust = import ./trust.nix { inherit lib; };
 
   policy = toml.generate "policy.toml" cfg.policy;
   checked = import ./checked-toml.nix { inherit pkgs; } {
@@ -41,38 +39,10 @@ in
 
     package = lib.mkPackageOption pkgs "ec-verify" { };
 
-    trust = {
-      root = mkOption {
-        type = types.nullOr types.path;
-        default = null;
-        example = lib.literalExpression "./root.json";
-        description = ''
-          The pinned TUF root: everything that is believed follows from it, and it is part of the image. Without it every
-          run ends undecided (`EV113`), whatever the disk holds. Never the root of the demonstration: its keys are public.
-        '';
-      };
-      metadataBase = mkOption {
-        type = types.nullOr address;
-        default = null;
-        example = "https://forge.example.org/every-channel/runner/releases/download/trust/";
-        description = "Where `timestamp.json` and the other signed metadata are. Ends with a slash, holds no password.";
-      };
-      targetBase = mkOption {
-        type = types.nullOr address;
-        default = null;
-        example = "https://forge.example.org/every-channel/runner/releases/download/";
-        description = "Where releases are: this, the tag, a slash, the asset.";
-      };
-      tokenFile = mkOption {
-        type = types.nullOr (types.strMatching "/.+");
-        default = null;
-        example = "/run/keys/release-token";
-        description = ''
-          A file outside the store that holds an access token alone, for releases that are not public. It is handed to the
-          fetching unit as a credential.
-        '';
-      };
-    };
+    trust = trust.options ''
+      The pinned TUF root: everything that is believed follows from it, and it is part of the image. Without it every
+      run ends undecided (`EV113`), whatever the disk holds. Never the root of the demonstration: its keys are public.
+    '';
 
     dashboard = mkOption {
       type = types.nullOr (types.strMatching "https?://[^[:space:]@?#]+[^/]");
@@ -150,13 +120,7 @@ in
   };
 
   config = lib.mkIf cfg.enable {
-    assertions = [
-      {
-        assertion = (cfg.trust.metadataBase == null) == (cfg.trust.targetBase == null);
-        message = "services.every-channel.verify.trust: metadataBase and targetBase go together.";
-      }
-      (noSecret "services.every-channel.verify.trust.tokenFile" cfg.trust.tokenFile)
-    ];
+    assertions = trust.assertions "services.every-channel.verify.trust" cfg.trust;
 
     services.every-channel.verify.settings = lib.mkMerge [
       {
@@ -169,14 +133,7 @@ in
       (lib.mkIf (runner.name != null) {
         source.attr = "nixosConfigurations.${runner.name}.config.system.build.toplevel";
       })
-      (lib.mkIf (cfg.trust.root != null) { trust.root = "${cfg.trust.root}"; })
-      (lib.mkIf (cfg.trust.metadataBase != null) {
-        trust.metadata_base = cfg.trust.metadataBase;
-        trust.target_base = cfg.trust.targetBase;
-      })
-      (lib.mkIf (cfg.trust.tokenFile != null) {
-        trust.token_file = "/run/credentials/ec-verify-fetch.service/release-token";
-      })
+      (trust.settings "ec-verify-fetch" cfg.trust)
       (lib.mkIf (cfg.dashboard != null) { report.url = cfg.dashboard; })
     ];
 
