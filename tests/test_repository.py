@@ -77,6 +77,15 @@ def test_no_machine_is_named() -> None:
     assert found(MACHINE) == []
 
 
+def test_our_repository_has_one_name() -> None:
+    """That of docs/release-authority.toml; in examples, a fleet's own is beside it."""
+    (ours,) = re.findall(r'^repository = "([^"{]+)"$', text_of(ROOT / "docs/release-authority.toml"), re.MULTILINE)
+    owner, name = ours.split("/")
+    places = r"github:|github\.com/|(?:git|forge)\.example\.org/|repository[ =]"
+    others = rf"(?:{places}){owner}/(?!(?:{name}|fleet)(?![\w-]))[\w.-]+"
+    assert found(re.compile(others)) == []
+
+
 def test_no_module_grows_out_of_sight() -> None:
     """A file holds one noun."""
     grown = {

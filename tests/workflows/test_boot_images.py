@@ -395,6 +395,19 @@ def test_a_tag_of_another_commit_is_refused(ci: Ci) -> None:
     assert "boot-v7: is commit" in ci.said()
 
 
+def test_a_tag_that_is_not_on_main_is_refused(ci: Ci) -> None:
+    """Nobody reviewed it; the keys are not written for it."""
+    ci.flake.git("checkout", "--quiet", "-b", "topic")
+    ci.flake.commit()
+    ci.flake.git("tag", "boot-v7")
+    ci.event, ci.ref = "push", "refs/tags/boot-v7"
+
+    assert not ci.release()
+
+    assert "is not on main" in ci.said()
+    assert ["plan"] == list(ci.jobs)
+
+
 @pytest.mark.parametrize("workflow", [BOOT_IMAGES, REFRESH], ids=lambda file: file.stem)
 def test_the_mirror_makes_nothing(workflow: Path) -> None:
     """No job runs on Codeberg, whatever the event is; elsewhere those run that the event asks for."""

@@ -31,11 +31,11 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 BASE_DIGEST = "sha256:" + "ab" * 32
 GITHUB = {
     "event_name": "push", "ref": "refs/tags/v1.2.3", "ref_name": "v1.2.3", "sha": COMMIT,
-    "repository_owner": "Every-Channel", "repository": "Every-Channel/ec-runner",
+    "repository_owner": "Every-Channel", "repository": "Every-Channel/runner",
     "server_url": "https://github.com", "actor": "somebody", "token": "secret",
     "run_id": "7", "run_attempt": "1",
 }  # fmt: skip
-IDENTITY = "https://github.com/Every-Channel/ec-runner/.github/workflows/container.yml@refs/tags/v1.2.3"
+IDENTITY = "https://github.com/Every-Channel/runner/.github/workflows/container.yml@refs/tags/v1.2.3"
 DOCKER = """#!/bin/sh
 [ "$*" = "buildx imagetools inspect docker.io/library/python:3.13-slim-trixie --format {{json .Manifest}}" ] || exit 9
 echo '{"mediaType": "application/vnd.oci.image.index.v1+json", "digest": "%s", "size": 1}'
@@ -226,7 +226,7 @@ def test_a_certificate_must_name_this_workflow_at_this_ref(world: World) -> None
     for line in verified:
         assert f"--certificate-identity {IDENTITY} " in line
         assert "--certificate-oidc-issuer https://token.actions.githubusercontent.com " in line
-        assert "--certificate-github-workflow-repository Every-Channel/ec-runner " in line
+        assert "--certificate-github-workflow-repository Every-Channel/runner " in line
         assert f"--certificate-github-workflow-sha {COMMIT} " in line
         assert line.endswith(f"@{world.outputs['build']['digest']}")
 
@@ -357,15 +357,25 @@ def test_a_finding_is_accepted_for_a_reason_and_until_a_day() -> None:
         assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", entry["expired_at"]), entry
 
 
+def git(directory: Path, *arguments: object) -> None:
+    """Run git, which must succeed."""
+    who = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.invalid")
+    subprocess.run(["git", "-C", directory, *who, *map(str, arguments)], check=True, capture_output=True)
+
+
 @pytest.fixture
 def released(tmp_path: Path) -> Path:
-    """Give a repository at a tagged commit."""
-    tree = tmp_path / "tree"
+    """Give a clone of a repository, at the commit of main that is released."""
+    tree = tmp_path / "origin"
     (tree / "app").mkdir(parents=True)
     (tree / "CHANGELOG.md").write_text("# Changelog\n\n## [1.2.3] - 2026-11-24\n\n### Added\n\n- Something.\n")
     for name in ("", "app"):
         (tree / name / "pyproject.toml").write_text('[project]\nname = "x"\nversion = "1.2.3"\n')
-    return tree
+    git(tree, "init", "--quiet", "--initial-branch=main")
+    git(tree, "add", "--all")
+    git(tree, "commit", "--quiet", "--message", "x")
+    git(tmp_path, "clone", "--quiet", tree, "tree")
+    return tmp_path / "tree"
 
 
 def run_release(machine: Callable[..., Runner], tree: Path, job: str, tag: str = "v1.2.3") -> tuple[Runner, Path]:
@@ -414,3 +424,24 @@ def test_a_tag_that_nothing_speaks_of_is_no_release(machine: Callable[..., Runne
     assert not runner.succeeded
     assert not log.exists()
     assert "notes" in read(RELEASE).jobs["image"]["needs"]
+    assert "is not on main" not in said(runner)
+
+
+@pytest.mark.parametrize("on_main", [True, False])
+def test_a_tag_that_is_not_on_main_is_no_release(
+    machine: Callable[..., Runner],
+    released: Path,
+    on_main: bool,  # noqa: FBT001 - a case of the test
+) -> None:
+    """Nobody reviewed it."""
+    if not on_main:
+        git(released, "commit", "--quiet", "--allow-empty", "--message", "not merged")
+    runner, _ = run_release(machine, released, "notes")
+
+    assert ("- Something." in said(runner)) == on_main
+    assert ("is not on main" in said(runner)) != on_main
+
+
+def said(runner: Runner) -> str:
+    """Return what the steps of a job said."""
+    return "".join(step.output for step in runner.ran)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ec_release.closure.errors import DirtyTreeError, SourceError
-from ec_release.closure.source import Commit, export, later_commits, read_commit
+from ec_release.closure.errors import DirtyTreeError, SourceError, UnmergedError
+from ec_release.closure.source import Commit, check_merged, export, later_commits, read_commit
 from ec_release.program import ProgramError
 
 if TYPE_CHECKING:
@@ -188,4 +188,25 @@ def test_a_checkout_that_cannot_tell_says_so(repository: Repository, tmp_path: P
     repository.git("clone", "--quiet", *depth, f"file://{repository.top}", str(tmp_path / "clone"))
     commit = "0" * 40 if lacking == "commit" else head
 
-    assert later_commits(tmp_path / "clone", commit, "none" if lacking == "branch" else "main") is None
+    branch = "none" if lacking == "branch" else "main"
+    assert later_commits(tmp_path / "clone", commit, branch) is None
+    with pytest.raises(UnmergedError, match="does not tell"):
+        check_merged(tmp_path / "clone", commit, branch)
+
+
+def test_a_commit_counts_once_its_branch_holds_it(repository: Repository, tmp_path: Path) -> None:
+    """As the branch's head, as one before it, or merged from an old line; a tag alone does not make it."""
+    before = repository.git("rev-parse", "HEAD")
+    repository.git("branch", "--move", "main")
+    repository.git("checkout", "--quiet", "-b", "old-line")
+    ours = changed(repository, "1")
+    repository.git("tag", "v1.0.1")
+    repository.git("checkout", "--quiet", "main")
+    repository.git("clone", "--quiet", str(repository.top), str(tmp_path / "clone"))
+
+    check_merged(tmp_path / "clone", before, "main")
+    with pytest.raises(UnmergedError, match="is not on main"):
+        check_merged(tmp_path / "clone", ours, "main")
+    repository.git("merge", "--quiet", "--no-ff", "--message", "x", "old-line")
+    repository.git("-C", str(tmp_path / "clone"), "fetch", "--quiet")
+    check_merged(tmp_path / "clone", ours, "main")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[3]
 DIGEST = "sha256:" + "cd" * 32
 RUN = {
-    "server": "https://github.com", "repository": "every-channel/ec-runner", "ref": "refs/tags/v1.2.3",
+    "server": "https://github.com", "repository": "every-channel/runner", "ref": "refs/tags/v1.2.3",
     "commit": "0" * 40, "run": "123", "attempt": "2",
 }  # fmt: skip
 
@@ -28,14 +28,12 @@ def test_the_predicate_names_source_base_and_builder() -> None:
     document = json.loads(provenance.predicate(run, base_name="docker.io/library/python:3", base_digest=DIGEST))
 
     assert document["buildDefinition"]["resolvedDependencies"] == [
-        {"uri": "git+https://github.com/every-channel/ec-runner@refs/tags/v1.2.3", "digest": {"gitCommit": "0" * 40}},
+        {"uri": "git+https://github.com/every-channel/runner@refs/tags/v1.2.3", "digest": {"gitCommit": "0" * 40}},
         {"uri": "docker://docker.io/library/python:3", "digest": {"sha256": "cd" * 32}},
     ]
     assert document["runDetails"]["builder"]["id"] == run.identity
     assert document["runDetails"]["metadata"]["invocationId"].endswith("/actions/runs/123/attempts/2")
-    assert run.identity == (
-        "https://github.com/every-channel/ec-runner/.github/workflows/container.yml@refs/tags/v1.2.3"
-    )
+    assert run.identity == ("https://github.com/every-channel/runner/.github/workflows/container.yml@refs/tags/v1.2.3")
 
 
 def test_what_it_names_is_there() -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TOKEN = "forge-secret-0123456789"  # noqa: S105 - of a forge that lives for one test
 READER = "forge-reader-0123456789"
-REPOSITORY = "every-channel/ec-runner"
+REPOSITORY = "every-channel/runner"
 _CHUNK = 1 << 20
 _RANGE = re.compile(r"bytes=(\d+)-")
 

@@ -11,6 +11,12 @@ class DirtyTreeError(UsageError):
     code = "closure.dirty"
 
 
+class UnmergedError(UsageError):
+    """The commit is not on the branch that releases are made of, or the checkout cannot tell."""
+
+    code = "closure.unmerged"
+
+
 class SourceError(BadInputError):
     """The flake's source cannot be exported as nodes would have it."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ec_closure.decoding import excerpt
 from ec_release import program
 from ec_release.closure import git_tree
-from ec_release.closure.errors import DirtyTreeError, SourceError
+from ec_release.closure.errors import DirtyTreeError, SourceError, UnmergedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +78,37 @@ def later_commits(directory: Path, commit: str, branch: str) -> frozenset[str] |
     *commit* is a full revision, *branch* one of the remote `origin`. None where the checkout cannot tell: its history
     is not whole, or it lacks one of the two. Raises `ProgramError` when git fails.
     """
+    known = _both(directory, commit, branch)
+    if known is None:
+        return None
+    ours, head = known
+    return frozenset(_git(directory, "rev-list", "--ancestry-path", f"{ours}..{head}").decode().split())
+
+
+def check_merged(directory: Path, commit: str, branch: str) -> None:
+    """Refuse a *commit*, a full revision, that the *branch* of the remote `origin` does not hold.
+
+    What is compared is what `origin` had when the git checkout at *directory* was made. Raises `UnmergedError`, also
+    where the checkout cannot tell; `ProgramError` when git fails.
+    """
+    known = _both(directory, commit, branch)
+    if known is None:
+        raise UnmergedError(
+            f"does not tell whether {branch} holds {commit}",
+            place=str(directory),
+            hint="actions/checkout with `fetch-depth: 0`",
+        )
+    ours, head = known
+    if _git(directory, "rev-list", "--max-count=1", ours, f"^{head}").strip():
+        raise UnmergedError(
+            f"is not on {branch}",
+            place=commit,
+            hint=f"merge it, wait for the checks of {branch}, and tag what came of it",
+        )
+
+
+def _both(directory: Path, commit: str, branch: str) -> tuple[str, str] | None:
+    """Return *commit* and the head of *branch*, None where the history is not whole or lacks one of the two."""
     if _git(directory, "rev-parse", "--is-shallow-repository").strip() != b"false":
         return None
     wanted = f"{commit}^{{commit}}\nrefs/remotes/origin/{branch}^{{commit}}\n".encode()
@@ -85,7 +116,7 @@ def later_commits(directory: Path, commit: str, branch: str) -> frozenset[str] |
     if any(line[1:2] != ["commit"] for line in found):
         return None
     (ours, *_), (head, *_) = found
-    return frozenset(_git(directory, "rev-list", "--ancestry-path", f"{ours}..{head}").decode().split())
+    return ours, head
 
 
 def export(directory: Path, commit: Commit, target: Path) -> None:

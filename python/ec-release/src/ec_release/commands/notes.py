@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from ec_closure.errors import UsageError
 from ec_release import actions
+from ec_release.closure.source import check_merged, read_commit
 from ec_release.container import notes as composing
 from ec_release.container import version
 from ec_release.container.text import read, write
@@ -22,6 +23,9 @@ def notes(
     *,
     source: Annotated[Path, Parameter(help="The repository.")] = Path(),
     reference: Annotated[str | None, Parameter(help="The image that was published, by digest.")] = None,
+    branch: Annotated[
+        str | None, Parameter(help="Refuse the commit that is checked out unless this branch of origin holds it.")
+    ] = None,
     output: Annotated[Path | None, Parameter(help="The file to write; default: standard output.")] = None,
 ) -> None:
     """Write the notes of a release: what the changelog says of it, and the image to install.
@@ -30,6 +34,8 @@ def notes(
     steps get the output prerelease.
     """
     released = version.parse(tag)
+    if branch is not None:
+        check_merged(source, read_commit(source).rev, branch)
     files = sorted(file for pattern in _PROJECTS for file in source.glob(pattern))
     composing.check_versions(
         released, {str(file.relative_to(source)): read(file).decode(errors="replace") for file in files}

@@ -13,6 +13,7 @@ def targets(
     *,
     tag: Annotated[str, Parameter(negative=())] = "",
     ref: Annotated[str, Parameter(negative=())] = "",
+    branch: Annotated[str | None, Parameter(negative=())] = None,
     flake: Path = Path(),
     targets: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
@@ -30,6 +31,8 @@ def targets(
         The release's tag, boot-v…; the commit's time when empty: boot-vYYYY.MM.DD-HHMMSS.
     ref
         The ref that started the run; if it is that of a tag, this is the release's.
+    branch
+        Refuse the commit unless this branch of origin holds it.
     flake
         The top of the git checkout that holds the flake.
     targets
@@ -42,13 +45,16 @@ def targets(
     from ec_release import actions
     from ec_release.boot_images import release
     from ec_release.boot_images import targets as listed
-    from ec_release.closure.source import read_commit
+    from ec_release.closure.source import check_merged, read_commit
     from ec_release.output import emit
 
     directory = flake.resolve()
     known = listed.read(targets or directory / listed.DEFAULT_FILE)
     chosen = listed.select(known, wanted)
-    made = release.of(read_commit(directory), wanted=tag, ref=ref)
+    commit = read_commit(directory)
+    made = release.of(commit, wanted=tag, ref=ref)
+    if branch is not None:
+        check_merged(directory, commit.rev, branch)
     jobs = [
         {
             "name": name,
