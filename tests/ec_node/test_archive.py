@@ -240,7 +240,7 @@ def test_an_event_only_grows_at_its_end(broken: list[bool], more: int) -> None:
     )
 
 
-def asked(root: Path, path: str, query: str = "", **headers: str) -> tuple[int, bytes]:
+def asked(root: Path, path: str, query: str = "", method: str = "GET", **headers: str) -> tuple[int, bytes]:
     """Return what the archive's server answers."""
     messages: list[dict[str, Any]] = []
 
@@ -250,8 +250,8 @@ def asked(root: Path, path: str, query: str = "", **headers: str) -> tuple[int, 
     async def send(message: Any) -> None:
         messages.append(dict(message))
 
-    pairs = [(key.encode(), value.encode()) for key, value in headers.items()]
-    scope = {"type": "http", "method": "GET", "path": path, "query_string": query.encode(), "headers": pairs}
+    pairs = [(key.replace("_", "-").encode(), value.encode()) for key, value in headers.items()]
+    scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": pairs}
     asyncio.run(application(root)({**scope, "root_path": "", "scheme": "http", "server": ("a", 1)}, receive, send))
     return messages[0]["status"], b"".join(message.get("body", b"") for message in messages[1:])
 
@@ -266,6 +266,10 @@ def test_an_archive_is_served(filled: Path) -> None:
     assert (200, b"2") == asked(filled, uri)
     assert (206, b"ea") == asked(filled, found.entries[0].head.removeprefix(".."), range="bytes=1-2")
     assert (416, b"") == asked(filled, uri, range="bytes=9-")
+    assert (200, b"2") == asked(filled, uri, range="bytes=0-", if_range='"other"')
+    assert (304, b"") == asked(filled, uri, if_none_match=f'"{uri.rpartition("/")[2][:64]}"')
+    assert (204, b"") == asked(filled, uri, method="OPTIONS")
+    assert (405, 405) == (asked(filled, uri, method="PUT")[0], asked(filled, "/a/vod.m3u8", method="DELETE")[0])
     assert b'"segments":6' in asked(filled, "/a/timeline.json")[1]
 
 

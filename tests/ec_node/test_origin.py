@@ -37,15 +37,21 @@ class Asked:
         self.local = local
         self.metrics = Metrics("a")
         self.trouble: str | None = None
+        self.on_health: Callable[[], None] = lambda: None
         self.origin = Origin(
             "a",
             local,
             self.metrics,
             segment=2,
             allow_origin="*",
-            healthy=lambda: self.trouble,
+            healthy=self.healthy,
             bandwidth=lambda _: 3_000_000,
         )
+
+    def healthy(self) -> str | None:
+        """Say what is to be said."""
+        self.on_health()
+        return self.trouble
 
     def __call__(self, path: str, method: str = "GET", **headers: str) -> Answer:
         """Ask for *path*."""
@@ -162,6 +168,13 @@ def test_health_and_metrics_are_told(ask: Asked) -> None:
 
     assert (200, 503, b"no segment for 30 seconds\n") == (well.status, unwell.status, unwell.body)
     assert b'ec_node_requests_total{broadcast="a",status="503"} 1' in ask("/metrics").body
+
+
+def test_the_age_of_the_newest_segment_is_that_of_now(ask: Asked) -> None:
+    """An alarm asks for metrics alone, and never for health."""
+    ask.on_health = lambda: ask.metrics.gauge("last_segment_seconds", 31)
+
+    assert b'ec_node_last_segment_seconds{broadcast="a"} 31\n' in ask("/metrics").body
 
 
 def test_a_large_segment_leaves_in_pieces(make_segment: Callable[..., Segment], ask: Asked) -> None:

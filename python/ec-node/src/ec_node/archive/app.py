@@ -20,8 +20,7 @@ from ec_node.archive.cas import Objects
 from ec_node.archive.recorder import index_path
 from ec_node.errors import ArchiveError, ConfigError
 from ec_node.media.playlist import Kind, render
-from ec_node.publish import ranges
-from ec_node.publish.answer import MediaResponse
+from ec_node.publish.content import ALLOWED, Content, answer, cross_origin
 from ec_node.publish.push import HEAD_TYPE, PLAYLIST_TYPE, SEGMENT_TYPE
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _OBJECT = re.compile(r"([0-9a-f]{64})\.(m4s|mp4)")
 _FOREVER = "public, max-age=31536000, immutable"
-_CROSS = {"Access-Control-Allow-Origin": "*"}
+_CROSS = cross_origin("*")
 
 
 def application(root: Path) -> Starlette:
@@ -40,6 +39,7 @@ def application(root: Path) -> Starlette:
     archived = _Archived(root)
     return Starlette(
         routes=[
+            Route("/{path:path}", _preflight, methods=["OPTIONS"]),
             Route("/objects/{object}", archived.stored),
             Route("/{name}/timeline.json", archived.timeline),
             Route("/{name}/{kind}.m3u8", archived.listed),
@@ -86,22 +86,19 @@ class _Archived:
             data = await run_in_threadpool(self._objects.get, match[1])
         except ArchiveError:
             return _not_found()
-        headers = {**_CROSS, "Cache-Control": _FOREVER, "ETag": f'"{match[1]}"', "Accept-Ranges": "bytes"}
-        try:
-            part = ranges.parse(request.headers.get("range", ""), len(data))
-        except ranges.UnsatisfiableError:
-            return Response(b"", 416, {**headers, "Content-Range": f"bytes */{len(data)}"})
-        status = 200
-        if part is not None:
-            headers["Content-Range"] = f"bytes {part[0]}-{part[1] - 1}/{len(data)}"
-            data, status = data[part[0] : part[1]], 206
-        return MediaResponse(data, status, headers, SEGMENT_TYPE if match[2] == "m4s" else HEAD_TYPE)
+        kind = SEGMENT_TYPE if match[2] == "m4s" else HEAD_TYPE
+        content = Content(data, kind, f'"{match[1]}"', _FOREVER)
+        return answer(content, request.headers, head=request.method == "HEAD", cross=_CROSS)
 
     async def _index(self, request: Request) -> index.Index:
         name = request.path_params["name"]
         if not _NAME.fullmatch(name):
             raise ArchiveError("is no name of a broadcast")
         return await run_in_threadpool(index.read, index_path(self._root, name))
+
+
+async def _preflight(_: Request) -> Response:
+    return Response(b"", 204, {**_CROSS, "Allow": ALLOWED})
 
 
 def summary(name: str, found: index.Index) -> dict[str, object]:

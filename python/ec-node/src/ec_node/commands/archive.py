@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
-import uvicorn
+import structlog
 from cyclopts import Parameter
 
 from ec_closure.broadcast import BroadcastName
@@ -25,9 +26,12 @@ from ec_node.clock import Clock
 from ec_node.commands.options import Common
 from ec_node.config import Config
 from ec_node.errors import ArchiveError
+from ec_node.publish.server import Server, listen
 
 _MIB = 1 << 20
-_LEAVE = 5
+_MAX_PORT = 65535
+
+log = structlog.get_logger()
 
 Directory = Annotated[Path | None, Parameter(help="The archive's directory [archive.directory in ec-node.toml].")]
 
@@ -71,18 +75,20 @@ def replay_archive(
     common: Common = Common(),
 ) -> int:
     """Serve an archive: /NAME/vod.m3u8?begin=…&end=… is finished, /NAME/event.m3u8?begin=… still grows."""
-    root = _root(directory, common.settings())
-    uvicorn.run(
-        application(root),
-        host=address,
-        port=port,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_LEAVE,
-    )
+    config = common.settings()
+    root = _root(directory, config)
+    if not 0 <= port <= _MAX_PORT:
+        raise UsageError(f"--port {port} is no port", hint="a number up to 65535")
+    server = Server(application(root), [listen(address, port)], connections=config.origin.connections)
+    log.info("the archive is served", address=address, port=port, directory=str(root))
+    asyncio.run(_until_stopped(server))
     return 0
+
+
+async def _until_stopped(server: Server) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    await server.run()
 
 
 def list_archive(*, directory: Directory = None, common: Common = Common()) -> int:

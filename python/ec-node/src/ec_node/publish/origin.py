@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.responses import PlainTextResponse, Response
 
 from ec_node.media.playlist import render_master
 from ec_node.metrics import MEDIA_TYPE
-from ec_node.publish import ranges
-from ec_node.publish.answer import MediaResponse
+from ec_node.publish.content import ALLOWED, Content, answer, cross_origin
 from ec_node.publish.push import HEAD_TYPE, PLAYLIST_TYPE, SEGMENT_TYPE
 
 if TYPE_CHECKING:
@@ -26,19 +24,8 @@ if TYPE_CHECKING:
     from ec_node.metrics import Metrics
     from ec_node.publish.local import LocalPublisher
 
-_ALLOWED = "GET, HEAD, OPTIONS"
 _DAY = 86400
 _TYPES = {"mp4": HEAD_TYPE, "m4s": SEGMENT_TYPE}
-
-
-@dataclass(frozen=True)
-class Content:
-    """What is at an address: *etag* is quoted, *age* says how many seconds it may be kept."""
-
-    data: bytes
-    media_type: str
-    etag: str
-    cache: str
 
 
 class Origin:
@@ -64,7 +51,7 @@ class Origin:
         self._healthy = healthy
         self._bandwidth = bandwidth
         self._short = f"public, max-age={max(1, segment // 2)}"
-        self._cross = self._cross_origin(allow_origin)
+        self._cross = cross_origin(allow_origin)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -79,21 +66,23 @@ class Origin:
     def _answer(self, scope: Scope) -> Response:
         path, method = scope["path"], scope["method"]
         if method not in ("GET", "HEAD", "OPTIONS"):
-            return PlainTextResponse("method not allowed\n", 405, {"Allow": _ALLOWED})
+            return PlainTextResponse("method not allowed\n", 405, {"Allow": ALLOWED})
         if path == "/healthz":
             trouble = self._healthy()
             return PlainTextResponse(f"{trouble or 'ok'}\n", 503 if trouble else 200, {"Cache-Control": "no-store"})
         if path == "/metrics":
+            self._healthy()  # the age of the newest segment is told with it
             return Response(self._metrics.render(), 200, {"Cache-Control": "no-store"}, MEDIA_TYPE)
         if not path.startswith(self._prefix):
             return PlainTextResponse("not found\n", 404)
         if method == "OPTIONS":
-            return Response(b"", 204, {**self._cross, "Allow": _ALLOWED})
+            return Response(b"", 204, {**self._cross, "Allow": ALLOWED})
         content = self._content(path[len(self._prefix) :])
         if content is None:
             # Soon there may be something: nobody in between should remember that there was nothing.
             return PlainTextResponse("not found\n", 404, {**self._cross, "Cache-Control": "no-store"})
-        return self._found(content, dict(scope["headers"]), head=method == "HEAD")
+        asked = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        return answer(content, asked, head=method == "HEAD", cross=self._cross)
 
     def _content(self, name: str) -> Content | None:
         if name == "index.m3u8":
@@ -116,35 +105,3 @@ class Origin:
             f'"{media.digest[:32]}"',
             f"public, max-age={_DAY}, immutable",
         )
-
-    def _found(self, content: Content, asked: dict[bytes, bytes], *, head: bool) -> Response:
-        headers = {**self._cross, "ETag": content.etag, "Cache-Control": content.cache, "Accept-Ranges": "bytes"}
-        if ranges.matches(asked.get(b"if-none-match", b"").decode("latin-1"), content.etag):
-            return Response(b"", 304, headers)
-        data, status = content.data, 200
-        wanted = asked.get(b"range")
-        same = asked.get(b"if-range", content.etag.encode()).decode("latin-1") == content.etag
-        if wanted is not None and same and not head:
-            try:
-                part = ranges.parse(wanted.decode("latin-1"), len(data))
-            except ranges.UnsatisfiableError:
-                return Response(b"", 416, {**headers, "Content-Range": f"bytes */{len(data)}"})
-            if part is not None:
-                headers["Content-Range"] = f"bytes {part[0]}-{part[1] - 1}/{len(data)}"
-                data, status = data[part[0] : part[1]], 206
-        headers["Content-Type"] = content.media_type
-        if head:
-            return Response(b"", status, {**headers, "Content-Length": str(len(data))})
-        return MediaResponse(data, status, headers)
-
-    def _cross_origin(self, allowed: str) -> dict[str, str]:
-        if not allowed:
-            return {}
-        headers = {
-            "Access-Control-Allow-Origin": allowed,
-            "Access-Control-Allow-Methods": _ALLOWED,
-            "Access-Control-Allow-Headers": "Range, If-Range, If-None-Match",
-            "Access-Control-Expose-Headers": "Content-Length, Content-Range, ETag, Date",
-            "Access-Control-Max-Age": str(_DAY),
-        }
-        return headers if allowed == "*" else {**headers, "Vary": "Origin"}

@@ -1,16 +1,19 @@
-"""Where the origin listens: a port, a socket, or both. They are bound before anything else is started."""
+"""Where an origin listens: a port, a socket, or both. They are bound before anything else is started."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
 import uvicorn
 
 from ec_node.errors import ConfigError, OriginError
+from ec_node.publish.connection import Patient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +26,15 @@ if TYPE_CHECKING:
 _BACKLOG = 2048
 _LEAVE = 5
 _SOCKET_MODE = 0o660
+_log = structlog.get_logger()
+
+
+class _Forward(logging.Handler):
+    """Hands what uvicorn logs to our logs. What clients do wrong is counted, and no reason to write lines."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR:
+            _log.error("http", error=record.getMessage(), exc_info=record.exc_info)
 
 
 class _Server(uvicorn.Server):
@@ -39,6 +51,8 @@ class Server:
 
     def __init__(self, app: ASGIApp, sockets: list[socket.socket], *, connections: int) -> None:
         self._sockets = sockets
+        logger = logging.getLogger("uvicorn.error")
+        logger.handlers, logger.propagate = [_Forward()], False
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -52,7 +66,8 @@ class Server:
                 backlog=_BACKLOG,
                 ws="none",
                 loop="asyncio",
-                http="h11",
+                http=Patient,
+                proxy_headers=False,
             )
         )
 
@@ -74,7 +89,7 @@ def bind(table: OriginTable, broadcast: Broadcast) -> list[socket.socket]:
     found: list[socket.socket] = []
     try:
         if broadcast.hls.port is not None:
-            found.append(_port(table.address, broadcast.hls.port))
+            found.append(listen(table.address, broadcast.hls.port))
         if table.sockets:
             found.append(_socket(Path(table.sockets) / f"{broadcast.name}.sock"))
     except BaseException:
@@ -90,11 +105,14 @@ def bind(table: OriginTable, broadcast: Broadcast) -> list[socket.socket]:
     return found
 
 
-def _port(address: str, port: int) -> socket.socket:
+def listen(address: str, port: int) -> socket.socket:
+    """Open a port at *address*; `::` also takes IPv4. Raises `OriginError`."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         opened.bind((address, port))
         opened.listen(_BACKLOG)
         opened.setblocking(False)  # noqa: FBT003
@@ -103,7 +121,7 @@ def _port(address: str, port: int) -> socket.socket:
         raise OriginError(
             f"cannot listen: {(error.strerror or str(error)).lower()}",
             place=f"{address}:{port}",
-            hint="each broadcast needs a port of its own; origin.address is an address of this machine",
+            hint="is another program there; is it an address of this machine? Each broadcast needs its own port",
         ) from error
     return opened
 
