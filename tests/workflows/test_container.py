@@ -347,6 +347,16 @@ def test_every_change_of_what_is_in_the_image_builds_it() -> None:
         assert any(source == path or f"{source}/".startswith(path.removesuffix("**")) for path in paths), source
 
 
+def test_the_builder_is_named_by_its_digest() -> None:
+    """A tag could name another one tomorrow, which would see the registry's password."""
+    (builder,) = [
+        step["with"]["driver-opts"]
+        for step in read(CONTAINER).jobs["build"]["steps"]
+        if step.get("uses", "").startswith("docker/setup-buildx-action@")
+    ]
+    assert re.fullmatch(r"image=docker\.io/moby/buildkit:v\d+\.\d+\.\d+@sha256:[0-9a-f]{64}", builder)
+
+
 def test_a_finding_is_accepted_for_a_reason_and_until_a_day() -> None:
     """For good, nobody would look at it again."""
     register = load((ROOT / "app" / "trivyignore.yaml").read_text())
